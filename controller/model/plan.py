@@ -1,0 +1,123 @@
+"""The desired state of everything umbra controls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SLOTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SlotSet:
+    """A weighted choice: exactly 100 labels, always in the same order; one slot is 1 % of new connections."""
+
+    id: int
+    slots: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.slots) != SLOTS:
+            raise ValueError(f"slot set {self.id}: {len(self.slots)} slots, there must be {SLOTS}")
+
+    def share_pct(self, label: int) -> int:
+        """Percentage of new connections that goes to `label`."""
+        return self.slots.count(label)
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """After how long without a packet a connection's entry may be used again, by its state."""
+
+    tcp_s: float = 900.0
+    udp_s: float = 60.0
+    opening_s: float = 10.0
+    linger_s: float = 5.0  # closed: the binding is kept for the last packets
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRow:
+    """What makes a packet one of a service's, and which slot set chooses for its new connections."""
+
+    address: str
+    protocol: int  # IP protocol number
+    port: int
+    service: int
+    slot_set: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRow:
+    """What a binding means: the label to send to, and the MAC address that receives there."""
+
+    binding: int
+    label: int
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """How a label is reached: ports of equal cost; `pop` at the last hop."""
+
+    label: int
+    ports: tuple[int, ...]
+    pop: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverRow:
+    """A prefix (one host) on a port of this node."""
+
+    prefix: str
+    port: int
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelRow:
+    """A prefix behind another node."""
+
+    prefix: str
+    label: int
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArpRow:
+    """An address that this node answers ARP for."""
+
+    address: str
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """Desired table contents of one switch. Addresses are dotted quads, MACs colon-separated."""
+
+    node: str
+    mac: str
+    label: int
+    index_mask: int
+    capacity: int
+    idle: Idle
+    sample_one_in: int
+    services: tuple[ServiceRow, ...]
+    origins: tuple[ServiceRow, ...]
+    slot_sets: tuple[SlotSet, ...]
+    targets: tuple[TargetRow, ...]
+    labels: tuple[LabelRow, ...]
+    delivers: tuple[DeliverRow, ...]
+    tunnels: tuple[TunnelRow, ...]
+    arp: tuple[ArpRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FabricPlan:
+    """Desired state of the fabric."""
+
+    nodes: tuple[NodePlan, ...]
+
+    def node(self, name: str) -> NodePlan:
+        """The plan of that switch; KeyError if there is none."""
+        for node in self.nodes:
+            if node.node == name:
+                return node
+        raise KeyError(name)

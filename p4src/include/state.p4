@@ -1,0 +1,46 @@
+// What a node remembers and counts. Shared by connections.p4 and scan.p4, therefore outside any control.
+//
+// A connection is one packed word, so that a hit costs one register read and one write:
+//   [127:96] signature   CRC-32 of the 5-tuple
+//   [95:80]  binding     what was chosen for it: the label of a router (edge) or of a backend (router)
+//   [79:72]  service
+//   [71:68]  state
+//   [67:64]  reserved for replication
+//   [63:40]  last seen, in ticks
+//   [39:0]   bytes from the client
+// Two ways, indexed by different hashes of the 5-tuple (CRC-32 and CRC-16), so that a place is found for nearly every
+// connection while the table is at most half full.
+@name(".connections_0") register<entry_t>(MAX_ENTRIES) connections_0;
+@name(".connections_1") register<entry_t>(MAX_ENTRIES) connections_1;
+@name(".live") register<bit<32>>(1) live_connections;           // opened − closed − expired
+@name(".openings") register<bit<32>>(MAX_SLOT_SETS) openings;   // new connections so far, per slot set
+
+@name(".services_opened")  counter(MAX_SERVICES, CounterType.packets) services_opened;
+@name(".services_closed")  counter(MAX_SERVICES, CounterType.packets) services_closed;
+@name(".services_expired") counter(MAX_SERVICES, CounterType.packets) services_expired;
+@name(".services_refused") counter(MAX_SERVICES, CounterType.packets) services_refused;
+@name(".services_unbound") counter(MAX_SERVICES, CounterType.packets) services_unbound;  // went by the stateless choice
+@name(".bindings_opened")  counter(MAX_LABELS, CounterType.packets) bindings_opened;
+@name(".drops") counter(DROP_REASONS, CounterType.packets) drops;
+
+#define SIGNATURE(e)  (e)[127:96]
+#define BINDING(e)    (e)[95:80]
+#define SERVICE(e)    (e)[79:72]
+#define STATE(e)      (e)[71:68]
+#define LAST_SEEN(e)  (e)[63:40]
+#define BYTES(e)      (e)[39:0]
+
+// Is this entry past its time? (24-bit subtraction: the clock may wrap, every 12.7 days.)
+control Aging(in entry_t entry, in node_t node, in tick_t now, out bool past) {
+    apply {
+        tick_t limit = node.established_idle;
+        if (STATE(entry) == CLOSING) {
+            limit = node.linger;
+        } else if (STATE(entry) == OPENING) {
+            limit = node.opening_idle;
+        } else if (STATE(entry) == DATAGRAM) {
+            limit = node.datagram_idle;
+        }
+        past = now - LAST_SEEN(entry) > limit;
+    }
+}
