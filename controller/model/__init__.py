@@ -12,7 +12,12 @@ from controller.model.fabric import (
     Switch,
     Tls,
 )
-from controller.model.observation import NodeCounters, RouterSample, SampledConnection, ServiceCounters
+from controller.model.observation import (
+    NodeCounters,
+    RouterSample,
+    SampledConnection,
+    ServiceCounters,
+)
 from controller.model.plan import (
     SLOTS,
     ArpRow,

@@ -106,6 +106,11 @@ class Fabric:
         """Switches of one stage, in configured order."""
         return tuple(switch for switch in self.switches if switch.stage is stage)
 
+    @property
+    def hosts(self) -> tuple[Client | Backend, ...]:
+        """Everything that hangs on a switch's port, clients first."""
+        return (*self.clients, *self.backends)
+
     def switch(self, name: str) -> Switch:
         """The switch of that name; KeyError if there is none."""
         for switch in self.switches:

@@ -1,0 +1,41 @@
+# make demo    the demonstration, with everything that it needs (root, for network namespaces)
+# make test    lint and all tests that can run here; what is skipped says why
+.PHONY: demo test lint format setup p4 bench clean
+BIN := .venv/bin
+DEMO_ARGS ?=
+PYTEST_ARGS ?=
+
+demo: setup
+	$(shell [ "$$(id -u)" = 0 ] || echo sudo) $(BIN)/umbra demo $(DEMO_ARGS)
+
+test: setup-test lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup:
+	@tools/setup.sh
+
+.PHONY: setup-test
+setup-test:
+	@tools/setup.sh test
+
+p4:
+	p4src/compile.sh
+
+# One JSON object per benchmark in reports/bench/
+bench: setup
+	mkdir -p reports/bench
+	for name in switch cycle; do \
+	  $(shell [ "$$(id -u)" = 0 ] || echo sudo) $(BIN)/umbra bench $$name --json > reports/bench/$$name.json || exit 1; \
+	done
+
+clean:
+	rm -rf .venv .venv-p4runtime-sh reports .mypy_cache .ruff_cache .pytest_cache

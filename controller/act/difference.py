@@ -1,0 +1,90 @@
+"""What must be written so that a switch holds what is wanted: a comparison of encoded table entries. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import finsy as fy
+from finsy.proto import p4r
+
+from controller.act.entries import TABLE_ORDER
+
+BATCH = 200  # updates a write: finsy loses the per-update errors of larger batches
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Entities to write, each list in the order in which it must be written."""
+
+    inserts: tuple[p4r.Entity, ...]
+    modifies: tuple[p4r.Entity, ...]
+    deletes: tuple[p4r.Entity, ...]
+
+    def __len__(self) -> int:
+        return len(self.inserts) + len(self.modifies) + len(self.deletes)
+
+    def batches(self) -> Iterator[list[p4r.Update]]:
+        """Updates in batches: insert, then modify, then delete (make before break)."""
+        updates = [
+            *(p4r.Update(type=p4r.Update.INSERT, entity=e) for e in self.inserts),
+            *(p4r.Update(type=p4r.Update.MODIFY, entity=e) for e in self.modifies),
+            *(p4r.Update(type=p4r.Update.DELETE, entity=e) for e in self.deletes),
+        ]
+        for start in range(0, len(updates), BATCH):
+            yield updates[start : start + BATCH]
+
+
+def difference(
+    wanted: Iterable[p4r.Entity], found: Iterable[p4r.Entity], schema: fy.P4Schema
+) -> Difference:
+    """Compare entries by table, match and priority, and then by action.
+
+    `found` are entries as read back. Entries of tables that umbra does not write are left alone.
+    """
+    rank = {schema.tables[name].id: index for index, name in enumerate(TABLE_ORDER)}
+    want = {_key(entity): entity for entity in wanted}
+    have = {_key(e): e for e in found if e.table_entry.table_id in rank and not _constant(e)}
+
+    def in_order(entities: Iterable[p4r.Entity], reverse: bool = False) -> tuple[p4r.Entity, ...]:
+        return tuple(sorted(entities, key=lambda e: rank[e.table_entry.table_id], reverse=reverse))
+
+    return Difference(
+        inserts=in_order(entity for key, entity in want.items() if key not in have),
+        modifies=in_order(
+            entity
+            for key, entity in want.items()
+            if key in have and _action(entity) != _action(have[key])
+        ),
+        deletes=in_order((have[key] for key in have if key not in want), reverse=True),
+    )
+
+
+def _constant(entity: p4r.Entity) -> bool:
+    return bool(entity.table_entry.is_const)
+
+
+def _key(entity: p4r.Entity) -> tuple[int, int, tuple[tuple[int, bytes], ...]]:
+    entry = entity.table_entry
+    match = sorted(
+        (field.field_id, field.SerializeToString(deterministic=True)) for field in entry.match
+    )
+    return entry.table_id, entry.priority, tuple(match)
+
+
+def _action(
+    entity: p4r.Entity,
+) -> Sequence[tuple[int, int, tuple[tuple[int, bytes], ...]]]:
+    """The action, or the expanded members of a one-shot set: (weight, action id, parameters) in order."""
+    action = entity.table_entry.action
+    if action.HasField("action"):
+        return [(0, *_call(action.action))]
+    return [
+        (1, *_call(member.action))
+        for member in action.action_profile_action_set.action_profile_actions
+        for _ in range(member.weight)
+    ]
+
+
+def _call(action: p4r.Action) -> tuple[int, tuple[tuple[int, bytes], ...]]:
+    return action.action_id, tuple(sorted((p.param_id, p.value) for p in action.params))

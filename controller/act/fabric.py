@@ -1,0 +1,245 @@
+"""The fabric over P4Runtime: all switches at once, each at its own pace.
+
+A switch that is slow or gone never delays another. What is wanted is kept here; whenever a switch connects (again) it is read
+back and only the difference is written. Stopping leaves the switches forwarding as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from controller.act.node import Files, NodeDown, NodeLink, ScanResult, describe
+from controller.model import (
+    Fabric,
+    FabricPlan,
+    NodeCounters,
+    NodePlan,
+    SampledConnection,
+    SlotSet,
+)
+from controller.observe.counters import counters, requests
+
+LOG = logging.getLogger(__name__)
+
+SCAN_PIECE = 64  # indices a scan packet walks over: about a millisecond on a software switch
+MAX_SAMPLED = 10_000  # sampled connections kept for a slow reader
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """State of the connection to one switch. `since_s`: when `up` last changed (Unix time)."""
+
+    name: str
+    up: bool
+    since_s: float
+    last_error: str | None
+    reconciled: bool
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileReport:
+    """Updates written per switch, and what failed."""
+
+    updates: Mapping[str, int]
+    failed: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReport:
+    """Which switches took a write; `elapsed_ms` until the slowest answered."""
+
+    written: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...]
+    elapsed_ms: float
+    per_node_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+class FabricDriver:
+    """Everything that umbra does to the switches of a fabric."""
+
+    def __init__(self, fabric: Fabric, *, p4info_path: Path, json_path: Path) -> None:
+        self.fabric = fabric
+        self.connections: asyncio.Queue[SampledConnection] = asyncio.Queue(MAX_SAMPLED)
+        self.connections_lost = 0
+        self.on_up: list[Callable[[str], None]] = []
+        self.on_down: list[Callable[[str], None]] = []
+        self._plans: dict[str, NodePlan] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        files = Files(p4info_path, json_path)
+        self._links = {
+            switch.name: NodeLink(
+                switch,
+                files,
+                on_connected=self._connected,
+                on_down=self._down,
+                on_digest=self._digest,
+            )
+            for switch in fabric.switches
+        }
+
+    async def start(self) -> None:
+        """Begin to connect to every switch; returns at once."""
+        for link in self._links.values():
+            self._spawn(link.run())
+
+    async def stop(self) -> None:
+        """Close all connections. The switches go on forwarding as they are."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    def want(self, plan: FabricPlan) -> None:
+        """Set the desired state. Call `reconcile` to write it; a switch that connects later gets it by itself."""
+        self._plans = {node.node: node for node in plan.nodes}
+
+    async def wait_up(self, timeout_s: float) -> tuple[str, ...]:
+        """Wait until every switch is connected, or the time is over; returns the names of those that are."""
+        deadline_s = time.monotonic() + timeout_s
+        while time.monotonic() < deadline_s and not all(link.up for link in self._links.values()):
+            await asyncio.sleep(0.02)
+        return tuple(name for name, link in self._links.items() if link.up)
+
+    async def slots_in_force(self) -> dict[tuple[str, int], tuple[int, ...]]:
+        """Slot sets read back from the switches that are up: (switch, slot set) → 100 labels."""
+        result: dict[tuple[str, int], tuple[int, ...]] = {}
+        for name, link in self._links.items():
+            if link.up:
+                with contextlib.suppress(NodeDown):
+                    sets = await link.slot_sets()
+                    result |= {(name, number): labels for number, labels in sets.items()}
+        return result
+
+    async def reconcile(self, node: str | None = None) -> ReconcileReport:
+        """Read back, compare, write the difference; all switches that are up, or one."""
+        links = [self._links[node]] if node else [x for x in self._links.values() if x.up]
+        updates: dict[str, int] = {}
+        failed: list[tuple[str, str]] = []
+
+        async def one(link: NodeLink) -> None:
+            plan = self._plans.get(link.name)
+            if plan is None:
+                return
+            try:
+                updates[link.name] = await link.reconcile(plan)
+            except Exception as error:
+                LOG.warning("%s: not reconciled: %s", link.name, describe(error))
+                failed.append((link.name, describe(error)))
+
+        await asyncio.gather(*(one(link) for link in links))
+        return ReconcileReport(updates, tuple(sorted(failed)))
+
+    async def write_slot_sets(self, sets: Mapping[str, Sequence[SlotSet]]) -> WriteReport:
+        """Change slot sets (switch → slot sets), all switches in parallel.
+
+        What is wanted changes too, so that a switch that is down now gets them when it is back.
+        """
+        start_s = time.perf_counter()
+        written: dict[str, float] = {}
+        failed: list[tuple[str, str]] = []
+
+        async def one(name: str, changed: Sequence[SlotSet]) -> None:
+            self._want_slot_sets(name, changed)
+            try:
+                await self._links[name].write_slot_sets(changed)
+            except Exception as error:
+                failed.append((name, describe(error)))
+            else:
+                written[name] = (time.perf_counter() - start_s) * 1000
+
+        await asyncio.gather(*(one(name, changed) for name, changed in sets.items()))
+        elapsed_ms = (time.perf_counter() - start_s) * 1000
+        return WriteReport(tuple(sorted(written)), tuple(sorted(failed)), elapsed_ms, written)
+
+    def _want_slot_sets(self, name: str, changed: Sequence[SlotSet]) -> None:
+        plan = self._plans.get(name)
+        if plan is not None:
+            by_id = {s.id: s for s in plan.slot_sets} | {s.id: s for s in changed}
+            self._plans[name] = replace(plan, slot_sets=tuple(by_id.values()))
+
+    async def read_counters(self) -> list[NodeCounters]:
+        """Counters of all switches that are up and answer; one that does not is left out."""
+
+        async def one(link: NodeLink) -> NodeCounters | None:
+            plan = self._plans.get(link.name)
+            if plan is None or not link.up:
+                return None
+            try:
+                answer = await link.read(requests(self.fabric, plan))
+            except Exception as error:
+                LOG.warning("%s: counters not read: %s", link.name, describe(error))
+                return None
+            return counters(link.name, time.time(), plan, answer)
+
+        found = await asyncio.gather(*(one(link) for link in self._links.values()))
+        return [counted for counted in found if counted is not None]
+
+    async def scan(self, node: str, *, pause_s: float = 0.0) -> ScanResult:
+        """Walk over a switch's whole connection table, in pieces, and expire what is idle.
+
+        `pause_s` between pieces spreads the work. Raises NodeDown or TimeoutError.
+        """
+        link = self._links[node]
+        live = expired = 0
+        for start in range(0, link.switch.table_size, SCAN_PIECE):
+            piece = await link.scan(start, min(start + SCAN_PIECE, link.switch.table_size))
+            live += piece.live
+            expired += piece.expired
+            if pause_s:
+                await asyncio.sleep(pause_s)
+        return ScanResult(live, expired)
+
+    def status(self) -> dict[str, NodeStatus]:
+        """State of every connection."""
+        return {
+            name: NodeStatus(
+                name,
+                link.up,
+                link.since_s,
+                link.last_error,
+                link.reconciled,
+                link.entries,
+            )
+            for name, link in self._links.items()
+        }
+
+    async def _connected(self, link: NodeLink) -> None:
+        if link.name in self._plans:
+            await self.reconcile(link.name)
+        for callback in self.on_up:
+            callback(link.name)
+
+    def _down(self, link: NodeLink) -> None:
+        for callback in self.on_down:
+            callback(link.name)
+
+    def _digest(self, link: NodeLink, entry: Mapping[str, int]) -> None:
+        connection = SampledConnection(
+            node=link.name,
+            time_s=time.time(),
+            client=str(ipaddress.ip_address(entry["client"])),
+            address=str(ipaddress.ip_address(entry["address"])),
+            protocol=entry["protocol"],
+            client_port=entry["client_port"],
+            service_port=entry["service_port"],
+            service_id=entry["service"],
+            binding=entry["binding"],
+        )
+        try:
+            self.connections.put_nowait(connection)
+        except asyncio.QueueFull:
+            self.connections_lost += 1
+
+    def _spawn(self, work: Awaitable[Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

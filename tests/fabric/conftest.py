@@ -1,0 +1,47 @@
+"""One fixture runs the same tests on the embedded switch and, where it is installed, on BMv2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.device import KINDS, unavailable
+from harness.programmed import Make, Programmed, programmed
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """The switch under test: "embedded" or "bmv2"."""
+    reason = unavailable(request.param)
+    if reason:
+        pytest.skip(reason)
+    return str(request.param)
+
+
+@pytest.fixture
+def make(kind: str, tmp_path: Path) -> Make:
+    """`make(node)`: a real switch that is this node of the small fabric."""
+    return lambda node, **options: programmed(kind, node, tmp_path, **options)
+
+
+@pytest.fixture
+def edge(make: Make) -> Iterator[Programmed]:
+    """The edge e1."""
+    with make("e1") as node:
+        yield node
+
+
+@pytest.fixture
+def router(make: Make) -> Iterator[Programmed]:
+    """The service router r1, of capacity 5."""
+    with make("r1") as node:
+        yield node
+
+
+@pytest.fixture
+def spine(make: Make) -> Iterator[Programmed]:
+    """The spine s1."""
+    with make("s1") as node:
+        yield node
