@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.device import KINDS, unavailable
 from harness.programmed import Make, Programmed, programmed
+from topologies.single import unavailable
+from topologies.switches import KINDS
 
 
 @pytest.fixture(params=KINDS)

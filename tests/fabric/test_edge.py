@@ -6,11 +6,12 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.l2 import ARP, Ether
+
 from harness.packets import checksums_hold, inner, label_of, labelled, reply, tcp, udp
 from harness.programmed import Programmed
 from harness.small import B1, CLIENT_IP, CLIENT_MAC, DNS, E1, R1, R2, VIP, WEB, mac, weighted
-from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.l2 import ARP, Ether
 
 TO_CLIENT = 3
 LABEL_OF_ROUTER = {R1: "r1", R2: "r2"}

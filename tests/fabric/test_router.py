@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from harness.packets import checksums_hold, inner, label_of, labelled, tcp, udp
-from harness.programmed import Make, Programmed
-from harness.small import B1, B2, CAPACITY, CLIENT_IP, DNS, E1, R1, VIP, WEB, mac, weighted
 from scapy.layers.inet import TCP
 from scapy.layers.l2 import Ether
 
 from controller.model import Idle
+from harness.packets import checksums_hold, inner, label_of, labelled, tcp, udp
+from harness.programmed import Make, Programmed
+from harness.small import B1, B2, CAPACITY, CLIENT_IP, DNS, E1, R1, VIP, WEB, mac, weighted
 
 SPINE_1 = 1
 BACKEND_MAC = {B1: "02:00:00:20:00:01", B2: "02:00:00:20:00:02"}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+
 from harness.packets import checksums_hold, inner, label_of, labelled, reply, tcp
 from harness.programmed import Programmed
 from harness.small import B1, B2, CLIENT_IP, E1, R1, R2, VIP, mac
-from scapy.layers.inet import IP, TCP
-from scapy.layers.l2 import Ether
 
 TO_E1, TO_R1, TO_R2, TO_B1 = 1, 2, 3, 4
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from controller.act.node import Files, NodeLink, ScanResult
 from controller.model import Idle, NodeCounters, NodePlan, SlotSet
 from controller.observe.counters import counters, requests
-from harness.device import Device
 from harness.small import PATIENT, at, small_fabric, small_plan
+from topologies.single import SingleSwitch
 
 BUILD = Path(__file__).resolve().parents[2] / "p4src" / "build"
 FILES = Files(BUILD / "umbra.p4info.txtpb", BUILD / "umbra.json")
@@ -24,7 +24,9 @@ T = TypeVar("T")
 class Programmed:
     """`device` carries packets; the rest is what a controller does to it."""
 
-    def __init__(self, device: Device, plan: NodePlan, do: Callable[[Coroutine[Any, Any, T]], T]):
+    def __init__(
+        self, device: SingleSwitch, plan: NodePlan, do: Callable[[Coroutine[Any, Any, T]], T]
+    ):
         self.device = device
         self.plan = plan
         self._do: Callable[[Coroutine[Any, Any, Any]], Any] = do
@@ -84,7 +86,7 @@ def programmed(
 ) -> Iterator[Programmed]:
     """Start a switch of this kind and make it that node."""
     loop = asyncio.new_event_loop()
-    with Device(kind, PORTS, run_dir) as device:
+    with SingleSwitch(kind, PORTS, run_dir) as device:
         node_under_test = Programmed(device, small_plan(node, idle), loop.run_until_complete)
         task = loop.create_task(node_under_test.link.run())
         try:

@@ -1,4 +1,4 @@
-"""The smallest fabric in which everything happens: an edge, two spines, two routers, two backends."""
+"""The smallest fabric in which everything happens: one edge, two spines, routers and backends."""
 
 from __future__ import annotations
 
