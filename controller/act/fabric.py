@@ -1,7 +1,7 @@
 """The fabric over P4Runtime: all switches at once, each at its own pace.
 
-A switch that is slow or gone never delays another. What is wanted is kept here; whenever a switch connects (again) it is read
-back and only the difference is written. Stopping leaves the switches forwarding as they are.
+A switch that is slow or gone never delays another. What is wanted is kept here; whenever a switch connects (again)
+it is read back and only the difference is written. Stopping leaves the switches forwarding as they are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from controller.act.node import Files, NodeDown, NodeLink, ScanResult, describe
+from controller.act.node import NodeDown, NodeLink, ScanResult, describe
 from controller.model import (
     Fabric,
     FabricPlan,

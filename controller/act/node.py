@@ -22,6 +22,7 @@ from controller.act.entries import (
     node_entry,
     slot_set_entry,
 )
+from controller.act.program import Files
 from controller.model import NodePlan, SlotSet, Switch
 
 LOG = logging.getLogger(__name__)
@@ -43,14 +44,6 @@ class ScanResult:
 
     live: int
     expired: int
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The compiled program."""
-
-    p4info: Path
-    json: Path
 
 
 class NodeLink:

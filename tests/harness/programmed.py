@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from controller.act.node import Files, NodeLink, ScanResult
+from controller.act.node import NodeLink, ScanResult
+from controller.act.program import default_files
 from controller.model import Idle, NodeCounters, NodePlan, SlotSet
 from controller.observe.counters import counters, requests
 from harness.small import PATIENT, at, small_fabric, small_plan
 from topologies.single import SingleSwitch
 
-BUILD = Path(__file__).resolve().parents[2] / "p4src" / "build"
-FILES = Files(BUILD / "umbra.p4info.txtpb", BUILD / "umbra.json")
+FILES = default_files()
 PORTS = 4
 
 T = TypeVar("T")

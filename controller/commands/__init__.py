@@ -1,0 +1,1 @@
+"""The commands of `umbra`, one subject per file."""

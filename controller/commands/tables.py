@@ -1,0 +1,184 @@
+"""The daemon's state as tables and lines for a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+Json = Mapping[str, Any]
+NONE = "-"
+KIND_STYLES = {
+    "shift": "yellow",
+    "restore": "green",
+    "hold": "magenta",
+    "manual": "cyan",
+    "freeze": "blue",
+    "unfreeze": "blue",
+}
+
+
+def number(value: float | None, digits: int = 0, unit: str = "") -> str:
+    """`value` with so many digits, or a dash when it is not known."""
+    if value is None:
+        return NONE
+    return f"{value:.{digits}f}{unit}"
+
+
+def age(seconds: float) -> str:
+    """A duration in the largest unit that fits: 59 s, 5 min, 3 h, 2 d."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def clock(time_s: float) -> str:
+    """Unix time as local time of day."""
+    return time.strftime("%H:%M:%S", time.localtime(time_s))
+
+
+def _table(title: str, *columns: str, right: Sequence[str] = ()) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def nodes(rows: Sequence[Json], now_s: float) -> Table:
+    """The switches."""
+    table = _table(
+        "Switches", "name", "stage", "site", "address", "state", "for", "entries", "last error",
+        right=("for", "entries"),
+    )  # fmt: skip
+    for node in rows:
+        if not node["up"]:
+            state = Text("down", style="red")
+        elif node["reconciled"]:
+            state = Text("up", style="green")
+        else:
+            state = Text("up, reconciling", style="yellow")
+        since = node["since_s"]
+        table.add_row(
+            node["name"],
+            node["stage"],
+            node["site"],
+            node["address"],
+            state,
+            age(now_s - since) if since is not None else NONE,
+            str(node["entries"]),
+            Text(node["last_error"] or ""),
+        )
+    return table
+
+
+def _notes(router: Json) -> Text:
+    notes = Text()
+    for condition, words, style in (
+        (not router["up"], "down", "red"),
+        (router["breach"], "in breach", "bold red"),
+        (router["frozen"], "frozen", "blue"),
+        (router["manual_pct"] is not None, "set by hand", "cyan"),
+        (router["anomaly_severity"] > 0, f"anomaly {router['anomaly_severity']:.1f}/5", "yellow"),
+    ):
+        if condition:
+            notes.append(", " if notes else "")
+            notes.append(words, style=style)
+    return notes
+
+
+def _band(forecast: Json | None, horizon_s: float) -> str:
+    """The median at the horizon nearest to `horizon_s`, with the outermost quantiles."""
+    if forecast is None or not forecast["horizons"]:
+        return NONE
+    nearest = min(forecast["horizons"], key=lambda item: abs(item["horizon_s"] - horizon_s))
+    quantiles = nearest["quantiles"]
+    names = sorted(quantiles)
+    low, high = quantiles[names[0]], quantiles[names[-1]]
+    middle = quantiles.get("p50")
+    return f"{number(middle)} [{number(low)}…{number(high)}] in {nearest['horizon_s']:g} s"
+
+
+def routers(rows: Sequence[Json], horizon_s: float = 30.0) -> Table:
+    """The service routers."""
+    table = _table(
+        "Service routers", "name", "live/capacity", "available", "threshold", "new/s", "refused/s",
+        "shifted", "to", "forecast of live", "breach", "lead", "notes",
+        right=("live/capacity", "available", "threshold", "new/s", "refused/s", "shifted", "breach",
+               "lead"),
+    )  # fmt: skip
+    for router in rows:
+        forecast = router["forecast"]
+        probability = forecast["breach_probability"] if forecast else None
+        table.add_row(
+            router["name"],
+            f"{number(router['live'])}/{router['capacity'] or NONE}",
+            number(router["available"]),
+            str(router["threshold_available"]),
+            number(router["new_per_s"], 1),
+            number(router["refused_per_s"], 1),
+            f"{router['shift_pct']:g} %",
+            ", ".join(router["shadows"]) or NONE,
+            _band(forecast, horizon_s),
+            number(probability * 100 if probability is not None else None, 0, " %"),
+            number(forecast["lead_s"] if forecast else None, 0, " s"),
+            _notes(router),
+        )
+    return table
+
+
+def services(rows: Sequence[Json]) -> Table:
+    """The service addresses and how each edge shares out their new connections."""
+    table = _table("Services", "id", "name", "address", "edge", "shares of new connections")
+    for service in rows:
+        by_edge: dict[str, list[str]] = {}
+        for share in service["shares"]:
+            by_edge.setdefault(share["edge"], []).append(f"{share['router']} {share['pct']} %")
+        name = f"{service['address']}:{service['port']}/{service['protocol']}"
+        first = [str(service["id"]), service["name"], name]
+        for edge, shares in sorted(by_edge.items()) or [(NONE, [NONE])]:
+            table.add_row(*first, edge, ", ".join(shares))
+            first = ["", "", ""]
+    return table
+
+
+def header(state: Json, version: str, url: str) -> Text:
+    """One line on the loop and on what persons asked for."""
+    cycle = state["cycle"]
+    up = sum(1 for node in state["nodes"] if node["up"])
+    total = len(state["nodes"])
+    line = Text(f"umbra {version} at {url}: ")
+    line.append(f"{up} of {total} switches up", style="green" if up == total else "red")
+    line.append(f"; cycle {cycle['number']}, one every {cycle['period_s']:g} s")
+    if cycle["last_ms"]:
+        line.append(f", the last took {sum(cycle['last_ms'].values()):.0f} ms")
+    line.append("; predictive" if cycle["predictive"] else "; thresholds only")
+    if state["frozen"]:
+        line.append("; frozen", style="bold blue")
+    if state["dry_run"]:
+        line.append("; dry run: nothing is written", style="bold yellow")
+    return line
+
+
+def decision(item: Json) -> Text:
+    """One decision as one line of a log."""
+    line = Text(f"{clock(item['time_s'])}  ")
+    line.append(f"{item['kind']:<8}", style=KIND_STYLES.get(item["kind"], ""))
+    line.append(f"  {item['router']:<6}  ")
+    before, after = item["shift_before_pct"], item["shift_after_pct"]
+    line.append(f"{before:g} → {after:g} %" if before != after else f"stays at {after:g} %")
+    if item["shadows"]:
+        line.append(f" to {', '.join(item['shadows'])}")
+    line.append(f"  {item['trigger']}: {item['reason']}")
+    if item["dry_run"]:
+        line.append("  (dry run, not written)", style="yellow")
+    elif item["written"]:
+        line.append(f"  written to {', '.join(item['written'])}", style="dim")
+        if item["decide_to_written_ms"] is not None:
+            line.append(f" in {item['decide_to_written_ms']:.1f} ms", style="dim")
+    for switch, error in item["failed"]:
+        line.append(f"  NOT written to {switch}: {error}", style="red")
+    return line

@@ -1,0 +1,328 @@
+"""The sections of the configuration file: types, ranges and defaults. Unknown keys are refused.
+
+What holds between sections (a link's switch must exist, labels are unique, …) is in `checks`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import datetime
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from controller import model
+
+MOST_PORTS = 509  # 510 is the CPU port of the data plane, 511 drops
+MOST_ENTRIES = 65536  # per way of the connection table
+LABELS = (16, 4095)  # 0..15 are reserved (RFC 3032); the data plane knows 4096
+LONGEST_IDLE_S = 6 * 86400.0  # half the range of the data plane's 24-bit clock
+
+
+def _ipv4(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        raise ValueError("write an IPv4 address such as 10.1.1.10") from None
+
+
+def _subnet(text: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise ValueError(f"write an IPv4 prefix such as 10.1.1.0/24 ({error})") from None
+    if network.prefixlen > 29:
+        raise ValueError("give the subnet room for a gateway and hosts: /29 or larger")
+    return str(network)
+
+
+def _mac(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", text):
+        raise ValueError("write a MAC address such as 02:00:00:00:01:01")
+    if int(text[:2], 16) & 1:
+        raise ValueError("this is a multicast address: make the first byte even")
+    return text.lower()
+
+
+def _server(text: str) -> str:
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})", text)
+    if not match or not 1 <= int(match.group(2)) <= 65535:
+        raise ValueError("write host:port, such as 127.0.0.1:50001")
+    return text
+
+
+def _port(text: str) -> str:
+    match = re.fullmatch(r"([^:]+):([0-9]{1,3})", text)
+    if not match or not 1 <= int(match.group(2)) <= MOST_PORTS:
+        raise ValueError(f"write switch:port, such as e1:1, the port from 1 to {MOST_PORTS}")
+    return f"{match.group(1)}:{int(match.group(2))}"
+
+
+def _power_of_two(number: int) -> int:
+    if number & (number - 1):
+        raise ValueError("write a power of two")
+    return number
+
+
+def _time_s(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("write a time such as 2026-07-01T18:00:00+02:00") from None
+        if moment.tzinfo is None:
+            raise ValueError(f"say which zone it is, such as {value}Z or {value}+02:00")
+        return moment.timestamp()
+    return value
+
+
+def _ascending(values: tuple[float, ...]) -> tuple[float, ...]:
+    if any(right <= left for left, right in pairwise(values)):
+        raise ValueError("write them in ascending order, without repeats")
+    return values
+
+
+Text = Annotated[str, Field(strict=True, min_length=1)]
+Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+Flag = Annotated[bool, Field(strict=True)]
+Int = Annotated[int, Field(strict=True)]
+Float = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Ipv4 = Annotated[str, Field(strict=True), AfterValidator(_ipv4)]
+Subnet = Annotated[str, Field(strict=True), AfterValidator(_subnet)]
+Mac = Annotated[str, Field(strict=True), AfterValidator(_mac)]
+Server = Annotated[str, Field(strict=True), AfterValidator(_server)]
+PortName = Annotated[str, Field(strict=True), AfterValidator(_port)]
+PowerOfTwo = Annotated[int, Field(strict=True, ge=1), AfterValidator(_power_of_two)]
+Label = Annotated[int, Field(strict=True, ge=LABELS[0], le=LABELS[1])]
+IdleS = Annotated[float, Field(strict=True, ge=1, le=LONGEST_IDLE_S)]
+Time = Annotated[float, Field(strict=True, allow_inf_nan=False), BeforeValidator(_time_s)]
+UdpOrTcpPort = Annotated[int, Field(strict=True, ge=1, le=65535)]
+SwitchNames = tuple[Name, ...]
+
+
+class Section(BaseModel):
+    """Frozen, and refuses keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cycle(Section):
+    """The control loop. Percentages are of a router's share of new connections."""
+
+    period_s: Annotated[Float, Field(ge=0.1, le=60)] = 1.0
+    predictive: Flag = True  # false: thresholds only
+    ramp_pct: Annotated[Int, Field(ge=1, le=50)] = 10  # the most a shift grows in one cycle
+    max_shift_pct: Annotated[Int, Field(ge=1, le=50)] = 50
+    restore_pct: Annotated[Int, Field(ge=1, le=50)] = 1  # the most it shrinks in one cycle
+    min_probability: Annotated[Float, Field(gt=0, le=1)] = 0.5
+    surge: Flag = True
+    direction_changes_per_10_cycles: Annotated[Int, Field(ge=1, le=10)] = 1
+    dry_run: Flag = False
+
+
+class Event(Section):
+    """Something that is known to change the load. `factor` multiplies the new connections."""
+
+    name: Text
+    start: Time  # ISO 8601 with a zone, or Unix seconds; kept as Unix seconds
+    end: Time
+    services: tuple[Name, ...] = ()
+    routers: SwitchNames = ()
+    factor: Annotated[Float, Field(gt=0)] = 1.0
+
+
+class Forecast(Section):
+    """What is forecast and when the models learn."""
+
+    horizons_s: Annotated[
+        tuple[Annotated[Float, Field(gt=0, le=3600)], ...],
+        Field(min_length=1),
+        AfterValidator(_ascending),
+    ] = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
+    min_history_s: Annotated[Float, Field(ge=60)] = 600.0
+    retrain_growth: Annotated[Float, Field(gt=0)] = 0.5  # retrain when history grew by this share
+    seed: Annotated[Int, Field(ge=0)] = 0
+    events: tuple[Event, ...] = ()
+
+
+class Idle(Section):
+    """When the data plane forgets a connection."""
+
+    tcp_s: IdleS = 900.0
+    udp_s: IdleS = 60.0
+    opening_s: IdleS = 10.0
+    linger_s: IdleS = 5.0
+    scan_period_s: Annotated[Float, Field(ge=1, le=3600)] = 30.0
+
+
+class Digests(Section):
+    """Which new connections the switches report."""
+
+    sample_one_in: Annotated[PowerOfTwo, Field(le=65536)] = 1
+
+
+class Store(Section):
+    """The telemetry store. `path` is relative to the configuration file."""
+
+    path: Text = "umbra.db"
+    retention_s: Annotated[Float, Field(ge=60)] = 604800.0
+    buffer_rows: Annotated[Int, Field(ge=100)] = 100_000  # kept in memory while the disk is full
+
+
+class Audit(Section):
+    """The audit log, JSON lines. `path` is relative to the configuration file."""
+
+    path: Text = "umbra-audit.jsonl"
+
+
+class Api(Section):
+    """The REST API. Beyond loopback it needs a token."""
+
+    host: Text = "127.0.0.1"
+    port: Annotated[Int, Field(ge=0, le=65535)] = 8741
+    token_file: Text | None = None
+
+
+class P4(Section):
+    """The compiled data plane; by default the one that comes with umbra."""
+
+    json_path: Annotated[Text | None, Field(alias="json")] = None
+    p4info: Text | None = None
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True)
+
+
+class Tls(Section):
+    """PEM files for the connection to a switch, relative to the configuration file."""
+
+    ca_file: Text
+    cert_file: Text | None = None
+    key_file: Text | None = None
+
+
+class Switch(Section):
+    """One P4 switch; see model.Switch."""
+
+    name: Name
+    stage: Literal["edge", "spine", "router"]
+    device_id: Annotated[Int, Field(ge=1, le=2**64 - 1)]
+    address: Server
+    label: Label
+    mac: Mac
+    site: Name = "main"
+    subnet: Subnet | None = None
+    capacity: Annotated[Int, Field(ge=0, le=2 * MOST_ENTRIES)] = 0
+    threshold_available: Annotated[Int, Field(ge=0)] = 0
+    table_size: Annotated[PowerOfTwo, Field(ge=16, le=MOST_ENTRIES)] = 4096
+    tls: Tls | None = None
+
+
+class Link(Section):
+    """A cable between two switches."""
+
+    a: PortName
+    b: PortName
+    delay_ms: Annotated[Float, Field(ge=0, le=10_000)] = 0.0
+
+
+class Client(Section):
+    """A host that opens connections."""
+
+    name: Name
+    port: PortName
+    ip: Ipv4
+    mac: Mac
+
+
+class Backend(Section):
+    """A host that serves."""
+
+    name: Name
+    port: PortName
+    ip: Ipv4
+    mac: Mac
+    label: Label
+
+
+class Service(Section):
+    """A service address and who serves it; `routers` are its primaries, with equal shares."""
+
+    id: Annotated[Int, Field(ge=1, le=255)]
+    name: Name
+    address: Ipv4
+    protocol: Literal["tcp", "udp"] = "tcp"
+    port: UdpOrTcpPort
+    routers: Annotated[SwitchNames, Field(min_length=1, max_length=model.plan.SLOTS)]
+    backends: Annotated[tuple[Name, ...], Field(min_length=1, max_length=model.plan.SLOTS)]
+
+
+class Shadows(Section):
+    """How many shadows each router has, and which where they are not to be chosen."""
+
+    per_router: Annotated[Int, Field(ge=1, le=3)] = 2
+    overrides: dict[Name, Annotated[SwitchNames, Field(min_length=1, max_length=3)]] = {}
+
+
+class Config(Section):
+    """The whole file."""
+
+    umbra: Annotated[Int, Field(ge=1, le=1)]
+    cycle: Cycle = Cycle()
+    forecast: Forecast = Forecast()
+    idle: Idle = Idle()
+    digests: Digests = Digests()
+    store: Store = Store()
+    audit: Audit = Audit()
+    api: Api = Api()
+    p4: P4 = P4()
+    switches: Annotated[tuple[Switch, ...], Field(min_length=1)]
+    links: tuple[Link, ...]
+    clients: tuple[Client, ...]
+    backends: tuple[Backend, ...]
+    services: tuple[Service, ...]
+    shadows: Shadows = Shadows()
+
+    def fabric(self) -> model.Fabric:
+        """The fabric in the words of `controller.model`."""
+        return model.Fabric(
+            switches=tuple(_switch(switch) for switch in self.switches),
+            links=tuple(
+                model.Link(port(link.a), port(link.b), link.delay_ms) for link in self.links
+            ),
+            clients=tuple(model.Client(c.name, port(c.port), c.ip, c.mac) for c in self.clients),
+            backends=tuple(
+                model.Backend(b.name, port(b.port), b.ip, b.mac, b.label) for b in self.backends
+            ),
+            services=tuple(
+                model.Service(s.id, s.name, s.address, s.protocol, s.port, s.routers, s.backends)
+                for s in self.services
+            ),
+        )
+
+
+def port(text: str) -> model.Port:
+    """'e1:9' → Port('e1', 9)."""
+    switch, number = text.split(":")
+    return model.Port(switch, int(number))
+
+
+def _switch(switch: Switch) -> model.Switch:
+    tls = None
+    if switch.tls:
+        tls = model.Tls(switch.tls.ca_file, switch.tls.cert_file, switch.tls.key_file)
+    return model.Switch(
+        name=switch.name,
+        stage=model.Stage(switch.stage),
+        device_id=switch.device_id,
+        address=switch.address,
+        label=switch.label,
+        mac=switch.mac,
+        site=switch.site,
+        subnet=switch.subnet,
+        capacity=switch.capacity,
+        threshold_available=switch.threshold_available,
+        table_size=switch.table_size,
+        tls=tls,
+    )

@@ -1,0 +1,256 @@
+"""What a person sees who types `umbra`."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from controller.cli import app
+
+COMMANDS = [
+    "run",
+    "check",
+    "ryu",
+    "doctor",
+    "version",
+    "status",
+    "routers",
+    "decisions",
+    "freeze",
+    "unfreeze",
+    "weight",
+    "dry-run",
+    "demo",
+    "bench",
+]
+ASKING = [
+    ["status"],
+    ["routers"],
+    ["decisions"],
+    ["decisions", "--follow"],
+    ["freeze"],
+    ["unfreeze", "r1"],
+    ["weight", "r1", "30"],
+    ["dry-run", "on"],
+]
+GOOD = """\
+umbra: 1
+switches:
+  - {name: e1, stage: edge, device_id: 1, address: "127.0.0.1:50001", label: 101,
+     mac: 02:00:00:00:01:01, subnet: 10.1.1.0/24}
+  - {name: s1, stage: spine, device_id: 11, address: "127.0.0.1:50011", label: 201,
+     mac: 02:00:00:00:02:01, subnet: 10.2.1.0/24}
+  - {name: r1, stage: router, device_id: 21, address: "127.0.0.1:50021", label: 301,
+     mac: 02:00:00:00:03:01, capacity: 400, threshold_available: 100}
+links:
+  - {a: e1:1, b: s1:1}
+  - {a: r1:1, b: s1:2}
+clients:
+  - {name: c1, port: e1:9, ip: 10.1.1.10, mac: 02:00:00:00:04:01}
+backends:
+  - {name: b1, port: s1:9, ip: 10.2.1.10, mac: 02:00:00:00:05:01, label: 401}
+services:
+  - {id: 1, name: web, address: 10.100.0.1, port: 80, routers: [r1], backends: [b1]}
+"""
+
+
+def umbra(*arguments: str, **environment: str) -> Result:
+    """Run a command as a terminal of 100 columns would show it."""
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "100", **environment})
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(command: str) -> None:
+    result = umbra(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: umbra {command}" in result.stdout
+
+
+def test_the_first_screen_names_every_command() -> None:
+    result = umbra("--help")
+    for command in COMMANDS:
+        assert f" {command} " in result.stdout
+
+
+@pytest.mark.parametrize("arguments", ASKING)
+def test_without_a_daemon_one_line_says_so_and_the_exit_code_is_2(arguments: list[str]) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    result = umbra(*arguments, "--api", url)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1
+    assert url in lines[0]
+    assert "connection refused" in lines[0]
+    assert "umbra run --config" in lines[0]
+
+
+def test_the_environment_names_the_daemon() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    result = umbra("status", UMBRA_API=url)
+    assert result.exit_code == 2
+    assert url in result.stderr
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1/", "http://[::1", "http://"])
+def test_an_address_that_is_none_is_one_line_too(url: str) -> None:
+    result = umbra("status", "--api", url)
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert url in result.stderr
+
+
+def test_something_else_on_the_port_is_recognised() -> None:
+    program = (
+        "import http.server, sys\n"
+        "server = http.server.HTTPServer(('127.0.0.1', 0), http.server.BaseHTTPRequestHandler)\n"
+        "print(server.server_port, flush=True)\n"
+        "server.handle_request()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        port = int(other.stdout.readline())
+        result = umbra("status", "--api", f"http://127.0.0.1:{port}")
+    assert result.exit_code == 2
+    assert "no umbra daemon" in result.stderr
+
+
+@pytest.mark.parametrize("pct", ["much", "3.5", "-1", ""])
+def test_a_weight_that_is_no_number_is_refused_before_anything_is_asked(pct: str) -> None:
+    result = umbra("weight", "r1", "--", pct)
+    assert result.exit_code == 2
+    assert "whole number of percent" in result.stderr
+
+
+def test_a_good_file_fits(tmp_path: Path) -> None:
+    file = tmp_path / "umbra.yaml"
+    file.write_text(GOOD)
+    result = umbra("check", str(file))
+    assert result.exit_code == 0
+    assert "fits: 1 edge, 1 spine, 1 service router, 2 links, 1 backend, 1 service" in result.stdout
+
+
+def test_every_problem_of_a_bad_file_is_a_line_with_file_line_and_key(tmp_path: Path) -> None:
+    file = tmp_path / "umbra.yaml"
+    file.write_text(GOOD.replace("capacity: 400", "capacitty: 400").replace("port: 80", "port: 0"))
+    result = umbra("check", str(file))
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith(f"{file}:8: switches[2].capacitty: unknown key")
+    assert "`capacity`" in lines[0]
+    assert lines[1].startswith(f"{file}:17: services[0].port: ")
+
+
+def test_a_bad_file_as_json_has_line_key_and_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "umbra.yaml"
+    file.write_text(GOOD + "colour: red\n")
+    result = umbra("check", str(file), "--json")
+    assert result.exit_code == 1
+    report = json.loads(result.stdout)
+    assert report["ok"] is False
+    (problem,) = report["problems"]
+    assert problem["key"] == "colour"
+    assert problem["line"] == 18
+    assert problem["remedy"]
+
+
+def test_an_api_open_to_other_machines_without_a_token_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "umbra.yaml"
+    file.write_text(GOOD + "api: {host: 0.0.0.0}\n")
+    for command in (["check", str(file)], ["run", "--config", str(file)]):
+        result = umbra(*command)
+        assert result.exit_code == 1
+        assert "api.token_file" in result.stderr
+
+
+def test_a_token_file_that_others_can_read_is_refused_offline(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("a-token-of-enough-length\n")
+    token.chmod(0o644)
+    file = tmp_path / "umbra.yaml"
+    file.write_text(GOOD + "api: {host: 0.0.0.0, token_file: token}\n")
+    result = umbra("check", str(file))
+    assert result.exit_code == 1
+    assert f"chmod 600 {token}" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "ryu"])
+def test_the_daemon_does_not_start_with_a_bad_file(command: str, tmp_path: Path) -> None:
+    file = tmp_path / "umbra.yaml"
+    file.write_text("umbra: 2\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "controller.cli", command, "--config", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    assert done.returncode == 1
+    assert f"{file}:1: umbra: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ryu_without_a_configuration_says_how_to_name_one() -> None:
+    result = umbra("ryu", UMBRA_CONFIG="")
+    assert result.exit_code == 2
+    assert "--config FILE" in result.stderr
+
+
+def test_ryu_names_an_application_that_is_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "umbra.yaml"
+    file.write_text(GOOD)
+    result = umbra("ryu", "--config", str(file), str(tmp_path / "gone.py"))
+    assert result.exit_code == 2
+    assert "gone.py: no such file" in result.stderr
+
+
+def test_the_version_is_there_for_people_and_for_programs() -> None:
+    assert umbra("version").stdout.startswith("umbra ")
+    assert set(json.loads(umbra("version", "--json").stdout)) >= {"umbra", "python", "finsy"}
+
+
+def test_python_dash_m_works() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "controller.cli", "version"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    assert done.stdout.startswith("umbra ")
+
+
+def test_looking_at_the_daemon_loads_neither_grpc_nor_scikit_learn() -> None:
+    program = (
+        "import sys, controller.cli\n"
+        "print(sorted({'grpc', 'sklearn', 'finsy', 'os_ken', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    assert done.stdout.strip() == "[]"

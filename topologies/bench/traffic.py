@@ -1,0 +1,134 @@
+"""Packets through one switch: at a rate, and one by one."""
+
+from __future__ import annotations
+
+import ctypes
+import select
+import socket
+import time
+from pathlib import Path
+
+from topologies.single import SingleSwitch
+
+BURST_S = 0.001  # packets of one millisecond leave together
+DRAIN_S = 0.3
+LEAST_PPS = 200  # below, a switch is said to carry nothing
+
+
+class _IoVec(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+
+class _MessageHeader(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_uint32),
+        ("vectors", ctypes.POINTER(_IoVec)),
+        ("vector_count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    ]
+
+
+class _MultiMessage(ctypes.Structure):
+    _fields_ = [("header", _MessageHeader), ("sent", ctypes.c_uint)]
+
+
+class Blaster:
+    """Sends the same few packets over and over with one system call per burst (sendmmsg(2))."""
+
+    def __init__(self, sock: socket.socket, packets: list[bytes], most: int = 1024) -> None:
+        self._sock = sock
+        self._buffers = [ctypes.create_string_buffer(packet, len(packet)) for packet in packets]
+        self._vectors = (_IoVec * most)()
+        self._messages = (_MultiMessage * most)()
+        self._send = ctypes.CDLL(None, use_errno=True).sendmmsg
+        for index in range(most):
+            buffer = self._buffers[index % len(packets)]
+            self._vectors[index] = _IoVec(ctypes.addressof(buffer), len(buffer))
+            self._messages[index].header.vectors = ctypes.pointer(self._vectors[index])
+            self._messages[index].header.vector_count = 1
+
+    def burst(self, count: int) -> int:
+        """Send up to `count` packets; returns how many the kernel took."""
+        sent = self._send(self._sock.fileno(), self._messages, min(count, len(self._messages)), 0)
+        if sent < 0:
+            raise OSError(ctypes.get_errno(), "sendmmsg")
+        return int(sent)
+
+
+def received(interface: str) -> int:
+    """Packets that arrived on an interface of this network so far (/sys shows another namespace's)."""
+    for line in Path("/proc/thread-self/net/dev").read_text().splitlines():
+        name, _, numbers = line.partition(":")
+        if name.strip() == interface:
+            return int(numbers.split()[1])
+    raise KeyError(interface)
+
+
+def delivered_ratio(
+    device: SingleSwitch, blaster: Blaster, out_ports: list[int], rate_pps: float, seconds: float
+) -> tuple[float, float]:
+    """Offer packets at a steady rate; returns (delivered / sent, delivered per second)."""
+    before = sum(received(device.peer(port)) for port in out_ports)
+    sent = 0
+    start_s = time.perf_counter()
+    while (elapsed_s := time.perf_counter() - start_s) < seconds:
+        due = int(elapsed_s * rate_pps) - sent
+        if due > 0:
+            sent += blaster.burst(due)
+        else:
+            time.sleep(BURST_S / 2)
+    elapsed_s = time.perf_counter() - start_s
+    time.sleep(DRAIN_S)
+    arrived = sum(received(device.peer(port)) for port in out_ports) - before
+    return arrived / max(1, sent), arrived / elapsed_s
+
+
+def highest_rate_pps(
+    device: SingleSwitch,
+    blaster: Blaster,
+    out_ports: list[int],
+    *,
+    seconds: float = 1.5,
+    loss: float = 0.001,
+    start_pps: float = 4000,
+    precision: float = 0.04,
+) -> tuple[float, int]:
+    """The highest steady rate with at most `loss` lost, by doubling and bisection; and how many rates were tried."""
+    low, high, tried = 0.0, start_pps, 0
+    while high < 1_000_000:
+        ratio, rate = delivered_ratio(device, blaster, out_ports, high, seconds)
+        tried += 1
+        if ratio < 1 - loss:
+            break
+        low, high = min(high, rate), high * 2
+    while high - low > precision * high and high > LEAST_PPS:
+        middle = (low + high) / 2
+        ratio, _ = delivered_ratio(device, blaster, out_ports, middle, seconds)
+        tried += 1
+        if ratio >= 1 - loss:
+            low = middle
+        else:
+            high = middle
+    return low, tried
+
+
+def round_trips_us(device: SingleSwitch, port: int, packet: bytes, count: int) -> list[float]:
+    """Time from a packet's send to its arrival behind the switch, one packet at a time; lost ones are left out."""
+
+    times_us: list[float] = []
+    poll = select.poll()
+    by_fileno = {sock.fileno(): sock for sock in device.sockets.values()}
+    for fileno in by_fileno:
+        poll.register(fileno, select.POLLIN)
+    device.receive(0)
+    for _ in range(count):
+        start_ns = time.perf_counter_ns()
+        device.send(port, packet)
+        for fileno, _event in poll.poll(200):
+            by_fileno[fileno].recv(4096)
+            times_us.append((time.perf_counter_ns() - start_ns) / 1000)
+        time.sleep(0.0005)
+    return times_us

@@ -1,0 +1,275 @@
+"""The demo: one fabric, one load, two runs; first with thresholds only, then with predictions.
+
+Everything lives in namespaces of its own (see `namespace`), so that nothing is left behind, however
+the demo ends.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from topologies.namespace import NamespaceError, isolated
+from topologies.record import Prediction, RunRecord, Snapshot, predictions, report
+
+DEFAULT_SECONDS = 75.0
+DEFAULT_REPORT = Path("reports/demo.html")
+POLL_S = 0.2
+LOOK_S = 1.0  # how often the controller is asked
+PATIENCE_S = 30.0  # for the last connections, beyond their longest duration
+RUNS = (("reactive", False), ("predictive", True))
+
+
+class DemoError(RuntimeError):
+    """The demo cannot run, or did not run to its end."""
+
+
+def run(
+    *,
+    switch: str = "auto",
+    seconds: float = DEFAULT_SECONDS,
+    seed: int = 1,
+    json_file: Path | None = None,
+    report_file: Path = DEFAULT_REPORT,
+    keep: Path | None = None,
+) -> int:
+    """Run the demo; 0 only if everything ran to its end, 130 after Ctrl-C, else 1 with the reason
+    on stderr.
+
+    `seconds` is the length of each run's load. `keep` is a directory for logs and raw records;
+    without it they are deleted after a good run.
+    """
+    console = Console(stderr=True)
+    try:
+        _check()
+        return isolated(lambda: _inside(switch, seconds, seed, json_file, report_file, keep))
+    except (DemoError, NamespaceError) as error:
+        console.print(f"[red]umbra demo:[/] {error}", highlight=False)
+        return 1
+
+
+def _check() -> None:
+    if os.geteuid() != 0:
+        raise DemoError("network namespaces need root: run it with sudo")
+    if importlib.util.find_spec("mininet") is None:
+        raise DemoError(
+            "mininet is not installed for this Python: apt-get install mininet, then `make venv`"
+        )
+    for program in ("mnexec", "ip", "setpriv"):
+        if shutil.which(program) is None:
+            package = {"mnexec": "mininet", "ip": "iproute2", "setpriv": "util-linux"}[program]
+            raise DemoError(f"{program} is not installed: apt-get install {package}")
+
+
+def _inside(
+    switch: str,
+    seconds: float,
+    seed: int,
+    json_file: Path | None,
+    report_file: Path,
+    keep: Path | None,
+) -> int:
+    """The demo inside its namespaces."""
+    # What needs Mininet is loaded here: without it `run` still explains what to install.
+    from topologies.daemon import DaemonError
+    from topologies.load.run import LoadError
+    from topologies.net import NetworkError
+    from topologies.switches import SwitchError, choose
+
+    console = Console()
+    directory = keep or Path(tempfile.mkdtemp(prefix="umbra-demo-"))
+    begun_s = time.monotonic()
+    try:
+        kind = choose(switch)
+        records = {
+            name: _one(console, name, predictive, kind, seconds, seed, directory / name)
+            for name, predictive in RUNS
+        }
+        _publish(console, records, kind, seed, seconds, json_file, report_file)
+    except KeyboardInterrupt:
+        console.print("\nstopped; nothing is left behind")
+        return 130
+    except (DemoError, DaemonError, LoadError, NetworkError, SwitchError, OSError) as error:
+        print(f"umbra demo: {error}\numbra demo: logs are in {directory}", file=sys.stderr)
+        return 1
+    if keep is None:
+        shutil.rmtree(directory, ignore_errors=True)
+    console.print(f"done in {time.monotonic() - begun_s:.0f} s", style="dim")
+    return 0
+
+
+def _one(
+    console: Console,
+    name: str,
+    predictive: bool,
+    kind: str,
+    seconds: float,
+    seed: int,
+    directory: Path,
+) -> RunRecord:
+    """One run on a fresh fabric."""
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from topologies import scenario
+    from topologies.daemon import Daemon
+    from topologies.live import View
+    from topologies.load.run import LoadRun
+    from topologies.net import Network
+
+    config = scenario.config(predictive=predictive)
+    planned = scenario.connections(config, seed, seconds)
+    routers = [entry for entry in config["switches"] if entry["stage"] == "router"]
+    capacity = {router["name"]: int(router["capacity"]) for router in routers}
+    threshold = {router["name"]: int(router["threshold_available"]) for router in routers}
+    title = f"{name} run ({kind} switches)"
+    columns = (
+        TextColumn("[bold]{task.fields[title]}"),
+        BarColumn(30),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
+        task = progress.add_task("hosts", total=2 * len(config["switches"]) + 5, title=title)
+
+        def step(message: str) -> None:
+            progress.update(task, advance=1, description=message, refresh=True)
+
+        network = Network(config, kind, directory, progress=step)
+        with network:
+            daemon = Daemon(config, directory)
+            try:
+                step("controller")
+                daemon.start()
+                daemon.wait_ready(
+                    lambda ready, total: progress.update(
+                        task,
+                        completed=total + 4 + ready,
+                        description=f"controller: {ready} of {total} switches ready",
+                        refresh=True,
+                    )
+                )
+                load = LoadRun(
+                    network, config, planned, directory / "load", interval_s=scenario.INTERVAL_S
+                )
+                step("load")
+                load.start()
+                progress.stop()
+                with View(console, title, capacity, threshold) as view:
+                    snapshots = _watch(
+                        network, daemon, load, view, seconds + scenario.LONGEST_S, seconds
+                    )
+                decisions = [
+                    _relative(decision, load.start_unix_s) for decision in daemon.decisions()
+                ]
+                traffic = load.finish()
+            finally:
+                daemon.stop()
+    record = RunRecord(name, seconds, capacity, threshold, traffic, snapshots, tuple(decisions))
+    summary = record.summary
+    console.print(
+        f"{title}: {summary.connections} connections, {summary.breach_s:.1f} s in breach, "
+        f"{summary.refused_per_1000:.1f} refused per 1000",
+        highlight=False,
+    )
+    return record
+
+
+def _relative(decision: Mapping[str, Any], start_unix_s: float) -> dict[str, Any]:
+    return {**decision, "time_s": decision["time_s"] - start_unix_s}
+
+
+def _watch(
+    network: Any, daemon: Any, load: Any, view: Any, last_end_s: float, seconds: float
+) -> tuple[Snapshot, ...]:
+    """Follow one run until its last connection has ended."""
+    snapshots: list[Snapshot] = []
+    decisions: list[dict[str, Any]] = []
+    routers: dict[str, Any] = {}
+    looked_s = 0.0
+    while not load.done():
+        load.poll(POLL_S)
+        dead = network.dead()
+        if dead:
+            raise DemoError(dead[0])
+        if load.time_s > last_end_s + PATIENCE_S:
+            raise DemoError(
+                f"connections are still open {PATIENCE_S:g} s after the last should have ended"
+            )
+        if time.monotonic() - looked_s >= LOOK_S:
+            looked_s = time.monotonic()
+            state = daemon.state()
+            if state is not None:
+                routers = {router["name"]: router for router in state["routers"]}
+                snapshots.append(Snapshot(state["time_s"] - load.start_unix_s, routers))
+                decisions = [
+                    _relative(decision, load.start_unix_s) for decision in daemon.decisions(20)
+                ]
+            view.show(load.time_s, seconds, load.live(), load.outcomes(), routers, decisions)
+    return tuple(snapshots)
+
+
+def _publish(
+    console: Console,
+    records: Mapping[str, RunRecord],
+    kind: str,
+    seed: int,
+    seconds: float,
+    json_file: Path | None,
+    report_file: Path,
+) -> None:
+    """The table, the HTML report, and the JSON file."""
+    from topologies.report import html
+
+    found = predictions(records["predictive"], records["reactive"])
+    leads_s = [prediction.lead_s for prediction in found if prediction.lead_s is not None]
+    runs = {
+        name: report(record, leads_s if name == "predictive" else [])
+        for name, record in records.items()
+    }
+    console.print(table(runs, found))
+    with console.status("writing the report"):
+        report_file.parent.mkdir(parents=True, exist_ok=True)
+        report_file.write_text(html(records, runs, found, switch=kind, seed=seed), encoding="utf-8")
+        if json_file is not None:
+            json_file.parent.mkdir(parents=True, exist_ok=True)
+            result = {"seed": seed, "switch": kind, "seconds": seconds, "runs": runs}
+            json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    console.print(f"report: {report_file}", highlight=False)
+
+
+def table(runs: Mapping[str, Mapping[str, Any]], found: list[Prediction]) -> Table:
+    """Both runs side by side."""
+    result = Table(title="the same load, twice", title_style="bold")
+    result.add_column("")
+    for name in runs:
+        result.add_column(name, justify="right")
+    for key, words, places in ROWS:
+        result.add_row(words, *(f"{figures[key]:.{places}f}" for figures in runs.values()))
+    leads = ", ".join(f"{lead:.1f} s" for lead in runs["predictive"]["lead_s"]) or "-"
+    result.add_row("lead time of each prediction", "-", leads)
+    alarms = sum(1 for prediction in found if prediction.breach_s is None)
+    result.add_row("predictions without a breach", "-", str(alarms))
+    return result
+
+
+ROWS = (
+    ("connections", "connections", 0),
+    ("breach_s", "seconds in breach", 1),
+    ("refused_per_1000", "refused per 1000", 1),
+    ("broken_per_1000", "broken per 1000", 1),
+    ("moved_per_1000", "moved per 1000", 1),
+    ("failed_per_1000", "timed out or reset per 1000", 1),
+    ("connect_p50_ms", "connect latency p50, ms", 1),
+    ("connect_p99_ms", "connect latency p99, ms", 1),
+    ("shifts", "shifts", 0),
+)

@@ -1,0 +1,1 @@
+"""Synthetic load: real TCP connections between hosts, open loop, every one accounted for."""
