@@ -159,7 +159,7 @@ def test_a_steep_ramp_refuses_fewer_with_foresight(seed: int) -> None:
 @pytest.mark.parametrize("settings", [PREDICTIVE, REACTIVE], ids=["predictive", "reactive"])
 @pytest.mark.parametrize("high", [36.0, 45.0, 60.0])
 def test_a_constant_overload_gets_a_constant_shift(settings: RouteSettings, high: float) -> None:
-    loop = Loop({1: ramp(12, high, 60, 30)}, settings).run(400)
+    loop = Loop({1: ramp(12, high, 60, 30)}, settings).run(300)
     settled = loop.shifts[160:]
     assert settled[0] > 0
     assert len(set(settled)) == 1, loop.shifts
@@ -209,10 +209,10 @@ def test_a_restless_load_never_turns_a_shift_twice_in_ten_cycles(
 
 
 def test_spare_routers_are_not_filled_beyond_their_limit() -> None:
-    loop = Loop({1: ramp(12, 55, 60, 30), 2: ramp(12, 55, 60, 30)}, PREDICTIVE).run(300)
-    # The load is 1,100 connections on four routers for 300 each: chance alone goes over at times.
+    loop = Loop({1: ramp(12, 50, 60, 30), 2: ramp(12, 50, 60, 30)}, PREDICTIVE).run(250)
+    # 1,000 connections on four routers for 300 each: chance alone goes over for an instant at times.
     for name in ("r3", "r4"):
-        assert loop.fabric.routers[name].breach_s < 6.0
+        assert loop.fabric.routers[name].breach_s < 2.0
         assert loop.fabric.routers[name].total > 200
 
 

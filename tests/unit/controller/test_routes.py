@@ -217,7 +217,7 @@ def test_without_room_anywhere_the_shift_is_held_and_says_so() -> None:
 def test_a_full_shadow_gets_nothing_while_another_has_room() -> None:
     inputs = given_routers(threatened("r1", 1.0, 0.0), view("r2", 290.0))
     split = dict(steps(inputs, 5).state.of("r1").split)
-    assert split.get("r2", 0) <= 2
+    assert split.get("r2", 0) <= 3
     assert sum(split.values()) == 50
 
 

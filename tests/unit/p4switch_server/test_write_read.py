@@ -10,6 +10,7 @@ from unit.p4switch_server.client import (
     P4INFO,
     Client,
     action,
+    config,
     details,
     l2_entry,
     octets,
@@ -290,13 +291,13 @@ def test_meters_are_set_read_and_reset(client: Client) -> None:
     entity = cell("meter", "I.port_meter", 2)
     assert client.read(entity) == [entity]
     configured = cell("meter", "I.port_meter", 2)
-    config = configured.meter_entry.config
-    config.cir, config.cburst, config.pir, config.pburst = 1000, 100, 2000, 200
+    rates = configured.meter_entry.config
+    rates.cir, rates.cburst, rates.pir, rates.pburst = 1000, 100, 2000, 200
     client.write(update("MODIFY", configured))
     assert client.read(entity) == [configured]
     client.write(update("MODIFY", entity))
     assert client.read(entity) == [entity]
-    config.cir = -1
+    rates.cir = -1
     assert reason(client, update("MODIFY", configured))[0] == rpc_code.INVALID_ARGUMENT
 
 
@@ -380,6 +381,18 @@ def test_members_and_groups_are_written_read_and_deleted_in_order(client: Client
     client.write(update("DELETE", entry))
     client.write(update("DELETE", group(1)))
     client.write(update("DELETE", member(1, 4)), update("DELETE", member(2, 6)))
+
+
+def test_weights_beyond_all_memory_are_refused(client: Client) -> None:
+    unlimited = config()
+    unlimited.p4info.action_profiles[0].max_group_size = 0
+    client.push(unlimited)
+    client.write(update("INSERT", balance_entry((1, 60_000))))
+    code, message = reason(client, update("MODIFY", balance_entry((1, 2_000_000_000))))
+    assert code == rpc_code.RESOURCE_EXHAUSTED
+    assert "65536" in message
+    client.write(update("INSERT", member(1, 4)))
+    assert reason(client, update("INSERT", group(1, (1, 2_000_000_000))))[0] == code
 
 
 def test_a_watched_port_of_a_slot_reads_back(client: Client) -> None:
