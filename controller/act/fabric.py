@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.act.node import NodeDown, NodeLink, ScanResult, describe
+from controller.act.program import Files
 from controller.model import (
     Fabric,
     FabricPlan,

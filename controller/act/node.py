@@ -78,6 +78,7 @@ class NodeLink:
         self._on_digest = on_digest
         self._p4: fy.Switch | None = None
         self._lock = asyncio.Lock()
+        self._stream = asyncio.Lock()
         self._scan_done: asyncio.Future[ScanResult] | None = None
 
     @property
@@ -159,7 +160,12 @@ class NodeLink:
         async for digest in p4.read_digests(DIGEST, queue_size=1000):
             for entry in digest:
                 self._on_digest(self, entry)
-            await p4.write([digest.ack()])
+            await self._send(p4, digest.ack())
+
+    async def _send(self, p4: fy.Switch, message: Any) -> None:
+        """Send on the stream, one message at a time: two at once break finsy's session."""
+        async with self._stream:
+            await p4.write([message])
 
     @asynccontextmanager
     async def _exclusive(self) -> AsyncIterator[fy.Switch]:
@@ -250,7 +256,7 @@ class NodeLink:
             pad_now=0,
             now=0,
         )
-        await self._p4.write([packet])
+        await self._send(self._p4, packet)
         return await asyncio.wait_for(self._scan_done, SCAN_TIMEOUT_S)
 
 

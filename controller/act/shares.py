@@ -80,9 +80,10 @@ class ShareWriter:
         return dict(self._wanted)
 
     def held(self, edge: str, service: int) -> dict[int, int]:
-        """Label → percent that the edge is known to hold for a service; empty when not known."""
+        """Label → percent that the edge holds for a service: as known, else as wanted."""
         counted: dict[int, int] = defaultdict(int)
-        for label in self._held.get((edge, self._sets[service]), ()):
+        key = (edge, self._sets[service])
+        for label in self._held.get(key) or self._wanted.get(key, ()):
             counted[label] += 1
         return dict(counted)
 

@@ -1,4 +1,6 @@
 // The connection table: finds what was chosen for a connection, chooses for a new one, refuses beyond capacity.
+#define IS_OURS(e) (SIGNATURE(e) == meta.signature && STATE(e) != FREE)
+
 control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t std) {
     @name(".redirected") direct_counter(CounterType.packets) redirected;
     @name(".chosen") direct_counter(CounterType.packets) chosen;
@@ -34,6 +36,8 @@ control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_m
 
     Aging() aging_0;
     Aging() aging_1;
+    Aging() aging_2;
+    Aging() aging_3;
 
     apply {
         tick_t now = std.ingress_global_timestamp[39:16];
@@ -45,33 +49,51 @@ control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_m
         bit<32> index_0 = (bit<32>)(meta.signature[15:0] & meta.node.index_mask);
         bit<32> index_1 = (bit<32>)(hash_16 & meta.node.index_mask);
 
+        bit<32> index_2 = (bit<32>)(meta.signature[31:16] & meta.node.index_mask);
+        bit<32> index_3 = (bit<32>)((meta.signature[31:16] ^ hash_16) & meta.node.index_mask);
+
         entry_t entry;
-        bit<1> way = 0;
+        entry_t entry_1;
+        entry_t entry_2;
+        entry_t entry_3;
+        bit<2> way = 0;
         bool known = false;      // the entry is this connection's
         bool open = false;       // it is to be bound anew, in the entry at `way`
         connections_0.read(entry, index_0);
-        if (SIGNATURE(entry) == meta.signature && STATE(entry) != FREE) {
+        if (IS_OURS(entry)) {
             known = true;
         } else {
-            entry_t entry_1;
             connections_1.read(entry_1, index_1);
-            if (SIGNATURE(entry_1) == meta.signature && STATE(entry_1) != FREE) {
+            connections_2.read(entry_2, index_2);
+            connections_3.read(entry_3, index_3);
+            if (IS_OURS(entry_1)) {
                 known = true;
                 way = 1;
                 entry = entry_1;
+            } else if (IS_OURS(entry_2)) {
+                known = true;
+                way = 2;
+                entry = entry_2;
+            } else if (IS_OURS(entry_3)) {
+                known = true;
+                way = 3;
+                entry = entry_3;
             } else if (meta.opens == 1) {
-                bool past = true;
-                if (STATE(entry) != FREE) { aging_0.apply(entry, meta.node, now, past); }
-                if (past) {
-                    open = true;
-                } else {
-                    past = true;
-                    if (STATE(entry_1) != FREE) { aging_1.apply(entry_1, meta.node, now, past); }
-                    if (past) {
-                        open = true;
-                        way = 1;
-                        entry = entry_1;
-                    }
+                aging_0.apply(entry, meta.node, now, open);
+                if (!open) {
+                    aging_1.apply(entry_1, meta.node, now, open);
+                    way = 1;
+                    entry = entry_1;
+                }
+                if (!open) {
+                    aging_2.apply(entry_2, meta.node, now, open);
+                    way = 2;
+                    entry = entry_2;
+                }
+                if (!open) {
+                    aging_3.apply(entry_3, meta.node, now, open);
+                    way = 3;
+                    entry = entry_3;
                 }
             }
         }
@@ -149,8 +171,12 @@ control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_m
             if (open) { entry[79:72] = meta.service; }
             if (way == 0) {
                 connections_0.write(index_0, entry);
-            } else {
+            } else if (way == 1) {
                 connections_1.write(index_1, entry);
+            } else if (way == 2) {
+                connections_2.write(index_2, entry);
+            } else {
+                connections_3.write(index_3, entry);
             }
         }
     }

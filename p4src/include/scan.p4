@@ -1,4 +1,4 @@
-// A packet-out that walks over the connection table and expires idle entries, four indices (eight entries) a pass. It
+// A packet-out that walks over the connection table and expires idle entries, two indices (eight entries) a pass. It
 // carries its own progress, and ends as a packet-in that says how many connections it found alive.
 control ScanEntry(inout entry_t entry, inout packet_out_t scan, in metadata_t meta) {
     Aging() aging;
@@ -23,19 +23,30 @@ control ScanEntry(inout entry_t entry, inout packet_out_t scan, in metadata_t me
 control ScanIndex(inout packet_out_t scan, in metadata_t meta) {
     ScanEntry() in_0;
     ScanEntry() in_1;
+    ScanEntry() in_2;
+    ScanEntry() in_3;
     apply {
         if (scan.cursor < scan.limit && scan.cursor < MAX_ENTRIES) {
-            entry_t entry_0;
-            entry_t entry_1;
-            connections_0.read(entry_0, scan.cursor);
-            connections_1.read(entry_1, scan.cursor);
-            if (STATE(entry_0) != FREE) {
-                in_0.apply(entry_0, scan, meta);
-                if (STATE(entry_0) == FREE) { connections_0.write(scan.cursor, entry_0); }
+            entry_t entry;
+            connections_0.read(entry, scan.cursor);
+            if (STATE(entry) != FREE) {
+                in_0.apply(entry, scan, meta);
+                if (STATE(entry) == FREE) { connections_0.write(scan.cursor, entry); }
             }
-            if (STATE(entry_1) != FREE) {
-                in_1.apply(entry_1, scan, meta);
-                if (STATE(entry_1) == FREE) { connections_1.write(scan.cursor, entry_1); }
+            connections_1.read(entry, scan.cursor);
+            if (STATE(entry) != FREE) {
+                in_1.apply(entry, scan, meta);
+                if (STATE(entry) == FREE) { connections_1.write(scan.cursor, entry); }
+            }
+            connections_2.read(entry, scan.cursor);
+            if (STATE(entry) != FREE) {
+                in_2.apply(entry, scan, meta);
+                if (STATE(entry) == FREE) { connections_2.write(scan.cursor, entry); }
+            }
+            connections_3.read(entry, scan.cursor);
+            if (STATE(entry) != FREE) {
+                in_3.apply(entry, scan, meta);
+                if (STATE(entry) == FREE) { connections_3.write(scan.cursor, entry); }
             }
             scan.cursor = scan.cursor + 1;
         }
@@ -45,16 +56,12 @@ control ScanIndex(inout packet_out_t scan, in metadata_t meta) {
 control Scan(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t std) {
     ScanIndex() first;
     ScanIndex() second;
-    ScanIndex() third;
-    ScanIndex() fourth;
     apply {
         if (std.instance_type == 0) {
             hdr.packet_out.now = std.ingress_global_timestamp[39:16];
         }
         first.apply(hdr.packet_out, meta);
         second.apply(hdr.packet_out, meta);
-        third.apply(hdr.packet_out, meta);
-        fourth.apply(hdr.packet_out, meta);
         std.egress_spec = CPU_PORT;
         if (hdr.packet_out.cursor < hdr.packet_out.limit && hdr.packet_out.cursor < MAX_ENTRIES) {
             meta.recirculate = 1;

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from os_ken import cfg
 from os_ken.base.app_manager import SERVICE_BRICKS, AppManager
@@ -81,14 +82,14 @@ class Reacting(app_manager.OSKenApp):
         self.shifts.append((ev.decision, ev.outcome))
         self.logger.info("reacting to %s of %s", ev.decision.kind.value, ev.decision.router)
 
-    @set_ev_cls(ryu_events.EventNodeRecovered)
-    def on_recovered(self, ev):
-        self.recovered.append(ev.node)
-        raise KeyError("a fault in a user's handler")
-
     @set_ev_cls(ryu_events.EventNodeFailed)
     def on_failed(self, ev):
         self.failed.append(ev.node)
+        raise KeyError("a fault in a user's handler")
+
+    @set_ev_cls(ryu_events.EventNodeRecovered)
+    def on_recovered(self, ev):
+        self.recovered.append(ev.node)
 '''
 
 
@@ -103,6 +104,20 @@ def wait_for(what: Callable[[], object], words: str) -> None:
     while not what():
         assert time.monotonic() < deadline_s, f"did not happen: {words}"
         time.sleep(0.02)
+
+
+def api_url(config: Path) -> str:
+    port = int(config.read_text().partition("port: ")[2].partition("}")[0])
+    return f"http://127.0.0.1:{port}/api/v1"
+
+
+def reconciled(config: Path) -> bool:
+    """Whether the controller has brought every switch to its plan."""
+    try:
+        nodes = httpx.get(f"{api_url(config)}/nodes", trust_env=False).json()
+    except httpx.TransportError:
+        return False
+    return all(node["up"] and node["reconciled"] for node in nodes)
 
 
 def syn(source_port: int) -> Any:
@@ -178,10 +193,10 @@ def edge_labels(edge: Switch, source_ports: range) -> Counter[int]:
 
 
 def test_a_users_application_reacts_to_a_shift_that_traffic_caused(
-    manager: AppManager, switches: dict[str, Switch]
+    manager: AppManager, config: Path, switches: dict[str, Switch]
 ) -> None:
     app = manager.applications["Reacting"]
-    wait_for(lambda: set(app.recovered) >= set(SWITCHES), "all switches up and reconciled")
+    wait_for(lambda: reconciled(config), "all switches up and reconciled")
     assert edge_labels(switches["e1"], range(1000, 1100)) == {R1: 100}
 
     for port in range(2000, 2000 + CAPACITY - THRESHOLD + 5):
@@ -199,15 +214,17 @@ def test_a_users_application_reacts_to_a_shift_that_traffic_caused(
     assert edge_labels(switches["e1"], range(3000, 3100))[R2] >= decision.shift_after_pct
 
 
-def test_a_lost_switch_is_an_event_and_a_broken_handler_does_not_end_the_application(
-    manager: AppManager, switches: dict[str, Switch]
+def test_a_lost_switch_and_its_return_are_events_and_a_broken_handler_ends_nothing(
+    manager: AppManager, config: Path, switches: dict[str, Switch]
 ) -> None:
     app = manager.applications["Reacting"]
-    wait_for(lambda: set(app.recovered) >= set(SWITCHES), "all switches up and reconciled")
-    # on_recovered has failed four times by now; the application must still hear the next event.
+    wait_for(lambda: reconciled(config), "all switches up and reconciled")
+    address = switches["s1"].grpc_address
     switches["s1"].stop()
-    wait_for(lambda: "s1" in app.failed, "the loss of s1")
-    assert app.threads[0].is_alive()
+    wait_for(lambda: app.failed == ["s1"], "the loss of s1")
+    # on_failed has raised by now; the application must still hear the next event.
+    switches["s1"] = Switch(SWITCHES["s1"], address, cpu_port=CPU_PORT).start()
+    wait_for(lambda: app.recovered == ["s1"], "the return of s1")
 
 
 def test_after_a_stop_the_switches_forward_as_before(
@@ -217,21 +234,23 @@ def test_after_a_stop_the_switches_forward_as_before(
     manager.load_apps(["controller.ryu_app", str(user_app)])
     cfg.CONF.set_override("umbra_config", str(config))
     manager.instantiate_apps(**manager.create_contexts())
-    app, core = manager.applications["Reacting"], manager.applications["umbra"].core
-    wait_for(lambda: set(app.recovered) >= set(SWITCHES), "all switches up and reconciled")
-    manager.close()
-    cfg.CONF.clear_override("umbra_config")
+    core = manager.applications["umbra"].core
+    try:
+        wait_for(lambda: reconciled(config), "all switches up and reconciled")
+    finally:
+        manager.close()
+        cfg.CONF.clear_override("umbra_config")
     assert not core.is_alive()
     assert core.failure is None
     assert edge_labels(switches["e1"], range(1000, 1100)) == {R1: 100}
 
 
 def test_an_application_that_never_finishes_loses_events_but_holds_nobody_up(
-    manager: AppManager, switches: dict[str, Switch]
+    manager: AppManager, config: Path
 ) -> None:
     app = manager.applications["Reacting"]
     own = manager.applications["umbra"]
-    wait_for(lambda: set(app.recovered) >= set(SWITCHES), "all switches up and reconciled")
+    wait_for(lambda: reconciled(config), "all switches up and reconciled")
     release = threading.Event()
     app.event_handlers[ryu_events.EventNodeFailed] = [lambda ev: release.wait()]
     try:
@@ -277,7 +296,11 @@ def listening(pid: int) -> set[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_umbra_ryu_hosts_both_opens_no_openflow_port_and_ends_cleanly(
-    number: signal.Signals, config: Path, user_app: Path, tmp_path: Path
+    number: signal.Signals,
+    config: Path,
+    user_app: Path,
+    switches: dict[str, Switch],
+    tmp_path: Path,
 ) -> None:
     log_path = tmp_path / "ryu.log"
     with log_path.open("wb") as log:
@@ -296,16 +319,15 @@ def test_umbra_ryu_hosts_both_opens_no_openflow_port_and_ends_cleanly(
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
     try:
-        api = int(config.read_text().partition("port: ")[2].partition("}")[0])
         wait_for(
-            lambda: (
-                process.poll() is not None
-                or log_path.read_text().count("handler on_recovered") >= len(SWITCHES)
-            ),
-            "the user's application heard of every switch",
+            lambda: process.poll() is not None or reconciled(config),
+            "all switches up and reconciled",
         )
         assert process.poll() is None, log_path.read_text()
-        assert listening(process.pid) == {api}
+        assert listening(process.pid) == {httpx.URL(api_url(config)).port}
+        for port in range(2000, 2000 + CAPACITY - THRESHOLD + 5):
+            switches["r1"].inject(SPINE_PORT, at_router(port))
+        wait_for(lambda: "reacting to shift of r1" in log_path.read_text(), "the reaction")
         process.send_signal(number)
         assert process.wait(PATIENCE_S) == 0, log_path.read_text()
     finally:

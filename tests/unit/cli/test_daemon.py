@@ -45,13 +45,19 @@ services:
 class Running:
     """A daemon, and the command line pointed at it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, token: str | None = None) -> None:
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             self.port = sock.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.config = directory / "umbra.yaml"
         self.config.write_text(FABRIC.replace("PORT", str(self.port)))
+        if token is not None:
+            self.token_file = directory / "token"
+            self.token_file.write_text(token)
+            self.token_file.chmod(0o600)
+            text = self.config.read_text()
+            self.config.write_text(text.replace("api: {", "api: {token_file: token, "))
         self.log_path = directory / "daemon.log"
         self.environment = {
             **os.environ,
@@ -79,11 +85,12 @@ class Running:
 
     def wait_ready(self) -> None:
         deadline_s = time.monotonic() + PATIENCE_S
+        done = None
         while time.monotonic() < deadline_s and self.process.poll() is None:
             done = self.umbra("status", "--json")
             if done.returncode == 0 and json.loads(done.stdout)["cycle"]["number"] > 0:
                 return
-        raise AssertionError(self.log_path.read_text())
+        raise AssertionError(f"{done}: {self.log_path.read_text()}")
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
@@ -189,10 +196,18 @@ def test_a_second_daemon_on_the_same_port_says_what_is_wrong_and_ends(daemon: Ru
     assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_ends_a_daemon_cleanly(tmp_path: Path) -> None:
-    running = Running(tmp_path)
+def test_a_daemon_with_a_token_tells_nobody_without_it_and_ends_on_ctrl_c(tmp_path: Path) -> None:
+    running = Running(tmp_path, token="a-token-of-enough-length\n")
     try:
+        running.environment["UMBRA_TOKEN_FILE"] = str(running.token_file)
         running.wait_ready()
+        del running.environment["UMBRA_TOKEN_FILE"]
+        without = running.umbra("status")
+        assert without.returncode == 1
+        assert "--token-file FILE" in without.stderr
+        assert "r1" not in without.stdout
+        given = running.umbra("freeze", "r1", "--token-file", str(running.token_file))
+        assert "frozen: r1" in given.stdout
         assert running.end(signal.SIGINT) == 0
         assert "Traceback" not in running.log_path.read_text()
     finally:

@@ -17,13 +17,13 @@ header_union choice_t { small_t small; large_t large; }
 header trailer_t { bit<8> error_code; bit<8> depth; bit<8> top; }
 struct headers_t {
     ethernet_t ethernet; vlan_t[2] vlan; mpls_t[3] mpls; ipv4_t ipv4; options_t options;
-    choice_t[2] choice; trailer_t trailer;
+    choice_t[2] choice; choice_t single; trailer_t trailer;
 }
 struct meta_t { bit<8> depth; bit<8> peeked; }
 
 parser P(packet_in p, out headers_t h, inout meta_t m, inout standard_metadata_t s) {
     state start { p.extract(h.ethernet); transition select(h.ethernet.type) {
-        0x8100 &&& 0xEFFF: vlan; 0x8847: mpls; 0x0800: ipv4; 0x1234: skip; 0x4321: choices; default: accept; } }
+        0x8100 &&& 0xEFFF: vlan; 0x8847: mpls; 0x0800: ipv4; 0x1234: skip; 0x4321: choices; 0x4322: single; default: accept; } }
     state vlan { p.extract(h.vlan.next); transition select(h.vlan.last.type) {
         0x8100: vlan; 0x8847: mpls; 0x0800: ipv4; default: accept; } }
     state mpls { p.extract(h.mpls.next); m.depth = m.depth + 1; transition select(h.mpls.last.bottom, p.lookahead<bit<4>>()) {
@@ -38,6 +38,9 @@ parser P(packet_in p, out headers_t h, inout meta_t m, inout standard_metadata_t
     state skip { p.advance((bit<32>)(p.lookahead<bit<8>>()) * 8); transition accept; }
     state choices { m.peeked = p.lookahead<bit<8>>(); transition select(m.peeked) { 1: small; 2: large; default: accept; } }
     state small { p.extract(h.choice.next.small); transition choices; }
+    state single { transition select(p.lookahead<bit<8>>()) { 1: single_small; default: single_large; } }
+    state single_small { p.extract(h.single.small); transition accept; }
+    state single_large { p.extract(h.single.large); transition accept; }
     state large { p.extract(h.choice.next.large); transition choices; }
 }
 control V(inout headers_t h, inout meta_t m) { apply { } }
@@ -59,7 +62,9 @@ control I(inout headers_t h, inout meta_t m, inout standard_metadata_t s) {
         else if (h.ethernet.dst == 6) { h.choice[0].small.setValid(); h.choice[0].small.tag = 1; }
         else if (h.ethernet.dst == 7) { h.options.setInvalid(); h.ipv4.ihl = 5; }
         else if (h.ethernet.dst == 8) { if (h.mpls[0] == h.mpls[1]) { h.trailer.top = 8; } }
-        if (h.choice[0].isValid()) { h.trailer.top = h.trailer.top + 1; }
+        if (h.single.isValid()) { h.trailer.top = h.trailer.top + 4; }
+        if (h.ethernet.dst == 9) { h.single.small.setValid(); h.single.small.x = 7; }
+        if (h.choice[0].small.isValid()) { h.trailer.top = h.trailer.top + 1; }
         if (h.choice[1].large.isValid()) { h.trailer.top = h.trailer.top + 2; }
         s.egress_spec = 3;
     }
@@ -67,5 +72,5 @@ control I(inout headers_t h, inout meta_t m, inout standard_metadata_t s) {
 control E(inout headers_t h, inout meta_t m, inout standard_metadata_t s) { apply { } }
 control C(inout headers_t h, inout meta_t m) { apply { } }
 control D(packet_out p, in headers_t h) { apply {
-    p.emit(h.trailer); p.emit(h.ethernet); p.emit(h.vlan); p.emit(h.mpls); p.emit(h.ipv4); p.emit(h.options); p.emit(h.choice); } }
+    p.emit(h.trailer); p.emit(h.ethernet); p.emit(h.vlan); p.emit(h.mpls); p.emit(h.ipv4); p.emit(h.options); p.emit(h.choice); p.emit(h.single); } }
 V1Switch(P(), V(), I(), E(), C(), D()) main;

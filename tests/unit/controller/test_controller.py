@@ -1,0 +1,381 @@
+"""The whole controller over a simulated fabric: what a person and the switches experience."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from controller.act.fabric import FabricDriver
+from controller.config import Config, parse
+from controller.daemon import Controller
+from controller.events import Event, ForecastMade, NodeFailed, NodeRecovered, ShiftDecided
+from controller.model import SampledConnection
+from controller.serve.schemas import DecisionState, State
+from harness.simdriver import SimDriver
+from harness.simulated import Rate, SimFabric, SimRouter
+
+START_S = 1_000_000.0
+WEB = 16  # slot set of service 1
+
+
+def configuration(directory: Path, more: str = "") -> Config:
+    routers = "".join(
+        f"  - {{name: r{n}, stage: router, device_id: 2{n}, address: '127.0.0.1:5002{n}', "
+        f"label: 30{n}, mac: '02:00:00:00:03:0{n}', capacity: 400, threshold_available: 100}}\n"
+        for n in (1, 2, 3)
+    )
+    links = "".join(f"  - {{a: 'r{n}:1', b: 's1:1{n}'}}\n" for n in (1, 2, 3))
+    text = f"""\
+umbra: 1
+store: {{path: {directory}/umbra.db}}
+audit: {{path: {directory}/audit.jsonl}}
+switches:
+  - {{name: e1, stage: edge, device_id: 1, address: '127.0.0.1:50001', label: 101,
+     mac: '02:00:00:00:01:01', subnet: 10.1.1.0/24}}
+  - {{name: e2, stage: edge, device_id: 2, address: '127.0.0.1:50002', label: 102,
+     mac: '02:00:00:00:01:02', subnet: 10.1.2.0/24}}
+  - {{name: s1, stage: spine, device_id: 11, address: '127.0.0.1:50011', label: 201,
+     mac: '02:00:00:00:02:01', subnet: 10.2.1.0/24}}
+{routers}links:
+  - {{a: 'e1:1', b: 's1:1'}}
+  - {{a: 'e2:1', b: 's1:2'}}
+{links}clients: []
+backends:
+  - {{name: b1, port: 's1:9', ip: 10.2.1.10, mac: '02:00:00:00:05:01', label: 401}}
+services:
+  - {{id: 1, name: web, address: 10.100.0.1, port: 80, routers: [r1], backends: [b1]}}
+{more}
+"""
+    return parse(text)
+
+
+class World:
+    """One simulated fabric and the controllers that come and go."""
+
+    def __init__(self, directory: Path, rate: Rate, more: str = "") -> None:
+        self.config = configuration(directory, more)
+        fabric = self.config.fabric()
+        routers = {f"r{n}": SimRouter(300 + n, 400, 300.0) for n in (1, 2, 3)}
+        self.sim = SimFabric(routers, {1: rate}, seed=5)
+        self.sim.time_s = START_S
+        self.driver = SimDriver(fabric, self.sim)
+        self.events: list[Event] = []
+        self.controller = self.fresh()
+
+    def fresh(self) -> Controller:
+        self.driver.on_up, self.driver.on_down = [], []
+        driver = cast(FabricDriver, self.driver)
+        controller = Controller(self.config, clock=lambda: self.sim.time_s, driver=driver)
+        controller.subscribe(self.events.append)
+        self.controller = controller
+        return controller
+
+    async def turns(self, number: int) -> None:
+        for _ in range(number):
+            await self.controller.turn()
+
+    async def restart(self) -> None:
+        await self.close()
+        self.fresh()
+        await self.controller.start()
+
+    async def close(self) -> None:
+        await self.controller._finish()
+
+    def router(self, name: str = "r1") -> dict[str, Any]:
+        found = [r for r in self.controller.state()["routers"] if r["name"] == name]
+        return cast(dict[str, Any], found[0])
+
+    def share(self, edge: str = "e1", label: int = 301) -> int:
+        return self.driver.tables[edge, WEB].count(label)
+
+
+Story = Callable[[World], Awaitable[None]]
+
+
+def play(directory: Path, rate: Rate, story: Story, more: str = "") -> World:
+    async def run() -> World:
+        world = World(directory, rate, more)
+        await world.controller.start()
+        try:
+            await story(world)
+        finally:
+            await world.close()
+        return world
+
+    return asyncio.run(run())
+
+
+def overload(time_s: float) -> float:
+    return 45.0 if time_s > START_S + 40 else 12.0
+
+
+def calm(_: float) -> float:
+    return 12.0
+
+
+def test_an_overload_is_shifted_written_told_and_recorded(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.turns(90)
+        assert world.router()["shift_pct"] == 50
+        assert world.share("e1") == world.share("e2") == 50
+        assert not world.router()["breach"]
+        found = world.controller.decisions(limit=100)
+        assert found[0]["time_s"] > found[-1]["time_s"]
+        shifts = [one for one in found if one["kind"] == "shift"]
+        assert shifts[-1]["written"] == ("e1", "e2")
+        assert shifts[-1]["decide_to_written_ms"] > 0
+        State.model_validate(world.controller.state())
+        for one in found:
+            DecisionState.model_validate(json.loads(json.dumps(one)))
+
+    world = play(tmp_path, overload, story)
+    assert any(isinstance(event, ForecastMade) for event in world.events)
+    told = [event.decision.id for event in world.events if isinstance(event, ShiftDecided)]
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert [line["decision"]["id"] for line in lines] == told
+    assert all(line["decision"]["reason"] for line in lines)
+
+
+def test_a_restart_moves_no_traffic_and_goes_on(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.turns(90)
+        before, writes = dict(world.driver.tables), len(world.driver.writes)
+        demand = world.router()["demand"]
+        await world.restart()
+        assert world.driver.tables == before
+        await world.turns(3)
+        assert world.driver.tables == before
+        assert len(world.driver.writes) == writes
+        assert world.router()["shift_pct"] == 50
+        assert world.router()["demand"] == pytest.approx(demand, rel=0.15)
+        assert world.router()["forecast"] is not None  # the history was loaded
+        assert world.controller.decisions(limit=5)
+
+    play(tmp_path, overload, story)
+
+
+def test_a_restart_without_its_memory_reads_the_shift_from_the_switches(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.turns(90)
+        before = dict(world.driver.tables)
+        await world.close()
+        for file in tmp_path.glob("umbra.db*"):
+            file.unlink()
+        world.fresh()
+        await world.controller.start()
+        assert world.driver.tables == before
+        assert world.router()["shift_pct"] == 50
+
+    play(tmp_path, overload, story)
+
+
+def test_a_restart_while_no_switch_answers_keeps_the_shift_for_when_they_do(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.controller.manual_weight("r1", 40)
+        await world.turns(2)
+        before = dict(world.driver.tables)
+        everyone = {switch.name for switch in world.driver.fabric.switches}
+        world.driver.down |= everyone
+        await world.restart()
+        await world.turns(5)
+        for name in sorted(everyone):
+            await world.driver.recover(name)
+        assert {key: world.driver.tables[key] for key in before} == before
+        await world.turns(2)
+        assert {key: world.driver.tables[key] for key in before} == before
+        assert world.share() == 60
+
+    play(tmp_path, calm, story)
+
+
+def test_a_slow_edge_holds_up_neither_the_loop_nor_the_other_edge(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.driver.slow.add("e2")
+        world.controller.manual_weight("r1", 40)
+        await world.turns(2)
+        assert world.share("e1") == 60
+        assert world.share("e2") == 100
+        manual = world.controller.decisions(limit=10, kind="manual")[0]
+        assert manual["written"] == ("e1",)
+        assert manual["failed"][0][0] == "e2"
+        assert "write e2" in world.controller.state()["troubles"]
+
+    play(tmp_path, calm, story, "cycle: {period_s: 0.2}\n")
+
+
+def test_an_edge_that_comes_back_empty_gets_the_shares_of_now(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.turns(3)
+        world.driver.lose("e2")
+        world.controller.manual_weight("r1", 30)
+        await world.turns(2)
+        assert world.share("e1") == 70
+        writes = len(world.driver.writes)
+        await world.driver.recover("e2", empty=True)
+        assert world.share("e2") == 70
+        assert not [name for name in world.controller.state()["troubles"] if "e2" in name]
+        await world.turns(2)
+        assert len(world.driver.writes) == writes  # the others were not touched
+
+    world = play(tmp_path, calm, story)
+    failures = [event for event in world.events if isinstance(event, NodeFailed)]
+    assert [event.node for event in failures] == ["e2"]
+    assert [e.node for e in world.events if isinstance(e, NodeRecovered)] == ["e2"]
+
+
+def test_counters_that_fail_stop_nothing_and_are_named(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.turns(3)
+        world.driver.broken = True
+        await world.turns(3)
+        state = world.controller.state()
+        assert "the counters cannot be read" in state["troubles"]["read"]
+        assert state["trouble_counts"]["read"] == 3
+        assert state["cycle"]["number"] == 6
+        world.driver.broken = False
+        await world.turns(1)
+        assert "read" not in world.controller.state()["troubles"]
+
+    play(tmp_path, calm, story)
+
+
+def test_a_reading_that_hangs_does_not_hang_the_loop(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.driver.slow.add("reading")
+        await world.turns(2)
+        assert world.controller.state()["cycle"]["number"] == 2
+        assert "in time" in world.controller.state()["troubles"]["read"]
+
+    play(tmp_path, calm, story, "cycle: {period_s: 0.2}\n")
+
+
+def test_a_failed_shadow_gets_no_more_new_connections(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.controller.manual_weight("r1", 40)
+        await world.turns(2)
+        assert world.share(label=302) == world.share(label=303) == 20
+        world.driver.lose("r2")
+        await world.turns(1)
+        assert world.share(label=302) == 0
+        assert world.share(label=303) == 40
+
+    play(tmp_path, calm, story)
+
+
+def test_frozen_means_that_nothing_is_written(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.controller.freeze()
+        await world.turns(90)
+        assert world.share() == 100
+        assert world.controller.state()["frozen"]
+        assert "frozen" in world.controller.decisions(limit=1, router="r1")[0]["reason"]
+        world.controller.unfreeze()
+        await world.turns(8)
+        assert world.share() < 100
+        kinds = [one["kind"] for one in world.controller.decisions(limit=100)]
+        assert kinds[-1] == "freeze"
+        assert "unfreeze" in kinds
+
+    play(tmp_path, overload, story)
+
+
+def test_a_dry_run_decides_writes_nothing_and_leaves_no_trace(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.controller.dry_run = True
+        await world.turns(90)
+        assert world.share() == 100
+        assert world.router()["shift_pct"] == 50  # what it would have done
+        found = world.controller.decisions(limit=100)
+        assert found
+        assert all(one["dry_run"] and not one["written"] for one in found)
+        world.controller.dry_run = False
+        assert world.router()["shift_pct"] == 0
+        await world.turns(1)
+        assert world.share() == 90  # from here on for real, up the ramp
+
+    play(tmp_path, overload, story)
+
+
+def test_thresholds_only_makes_no_forecast(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.turns(120)
+        triggers = {one["trigger"] for one in world.controller.decisions(limit=1000)}
+        assert "reactive" in triggers
+        assert triggers <= {"reactive", "restore"}
+        assert world.router()["forecast"] is None
+
+    world = play(tmp_path, overload, story, "cycle: {predictive: false}\n")
+    assert not [event for event in world.events if isinstance(event, ForecastMade)]
+
+
+def test_an_unknown_router_or_weight_is_refused_by_name(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        with pytest.raises(KeyError, match="no router r9"):
+            world.controller.freeze("r9")
+        with pytest.raises(KeyError, match="r1, r2, r3"):
+            world.controller.manual_weight("r9", 10)
+        with pytest.raises(ValueError, match="101"):
+            world.controller.manual_weight("r1", 101)
+
+    play(tmp_path, calm, story)
+
+
+def test_a_store_that_cannot_be_written_does_not_stop_the_loop(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        (tmp_path / "umbra.db").unlink(missing_ok=True)
+        world.controller.recorder.store.path = tmp_path / "missing" / "umbra.db"
+        world.controller.recorder.store._close()
+        await world.turns(90)
+        assert world.router()["shift_pct"] == 50
+        assert world.controller.state()["store"]["waiting"] > 0
+
+    play(tmp_path, overload, story)
+
+
+def test_reported_connections_are_kept(tmp_path: Path) -> None:
+    one = SampledConnection("e1", 5.0, "10.1.1.10", "10.100.0.1", 6, 40000, 80, 1, 301)
+
+    async def story(world: World) -> None:
+        world.driver.connections.put_nowait(one)
+        await world.turns(1)
+
+    play(tmp_path, calm, story)
+    with contextlib.closing(sqlite3.connect(tmp_path / "umbra.db")) as found:
+        rows = found.execute("SELECT * FROM connections").fetchall()
+    assert rows == [(5.0, "e1", "10.1.1.10", "10.100.0.1", 6, 40000, 80, 1, 301)]
+
+
+def test_a_listener_that_fails_disturbs_nobody(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        def fail(_: Event) -> None:
+            raise RuntimeError("mine")
+
+        world.controller.subscribe(fail)
+        end = world.controller.subscribe(world.events.append)
+        end()
+        await world.turns(60)
+
+    world = play(tmp_path, overload, story)
+    assert len(world.events) == len({id(event) for event in world.events})
+    assert world.events
+
+
+def test_run_turns_until_it_is_stopped(tmp_path: Path) -> None:
+    async def run() -> int:
+        world = World(tmp_path, calm, "cycle: {period_s: 0.1}\n")
+        running = asyncio.create_task(world.controller.run())
+        while world.controller.state()["cycle"]["number"] < 3:
+            await asyncio.sleep(0.01)
+        await world.controller.stop()
+        await running
+        return int(world.controller.state()["cycle"]["number"])
+
+    assert asyncio.run(run()) >= 3
