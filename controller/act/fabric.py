@@ -36,7 +36,10 @@ MAX_SAMPLED = 10_000  # sampled connections kept for a slow reader
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """State of the connection to one switch. `since_s`: when `up` last changed (Unix time)."""
+    """State of the connection to one switch.
+
+    `since_s`: when `up` last changed (Unix time); `entries`: table entries that it holds; `updates`: written to it.
+    """
 
     name: str
     up: bool
@@ -44,6 +47,7 @@ class NodeStatus:
     last_error: str | None
     reconciled: bool
     entries: int
+    updates: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +213,7 @@ class FabricDriver:
                 link.last_error,
                 link.reconciled,
                 link.entries,
+                link.updates,
             )
             for name, link in self._links.items()
         }

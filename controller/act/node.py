@@ -67,6 +67,7 @@ class NodeLink:
         self.since_s = time.time()
         self.last_error: str | None = "not connected yet"
         self.entries = 0
+        self.updates = 0  # written since the controller started
         self._options = fy.SwitchOptions(
             p4info=files.p4info,
             p4blob=files.json,
@@ -217,6 +218,7 @@ class NodeLink:
                 await p4.write(batch)
             self.entries = len(wanted)
             self.reconciled = True
+            self.updates += updates + len(change)
             return updates + len(change)
 
     async def _default_differs(self, p4: fy.Switch, wanted: fy.P4TableEntry) -> bool:
@@ -232,6 +234,7 @@ class NodeLink:
         """Change slot sets that are already there, each in one atomic MODIFY."""
         async with self._exclusive() as p4:
             await p4.modify([slot_set_entry(slot_set) for slot_set in sets])
+            self.updates += len(sets)
 
     async def read(self, asked: Iterable[Any]) -> list[Any]:
         """Read any entities; does not wait for writes under way."""

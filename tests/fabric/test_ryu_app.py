@@ -214,6 +214,24 @@ def test_a_users_application_reacts_to_a_shift_that_traffic_caused(
     assert edge_labels(switches["e1"], range(3000, 3100))[R2] >= decision.shift_after_pct
 
 
+def test_a_weight_set_through_the_api_is_written_exactly_and_is_an_event(
+    manager: AppManager, config: Path, switches: dict[str, Switch]
+) -> None:
+    app = manager.applications["Reacting"]
+    wait_for(lambda: reconciled(config), "all switches up and reconciled")
+    weight = f"{api_url(config)}/routers/r1/weight"
+    assert httpx.post(weight, json={"shift_pct": 30}, trust_env=False).status_code == 200
+    wait_for(lambda: app.shifts, "the event")
+    decision, outcome = app.shifts[0]
+    assert (decision.kind.value, decision.router, decision.shift_after_pct) == ("manual", "r1", 30)
+    assert outcome.written == ("e1",)
+    assert edge_labels(switches["e1"], range(1000, 1100)) == {R1: 70, R2: 30}
+    url = f"{api_url(config)}/decisions"
+    found = httpx.get(url, params={"kind": "manual"}, trust_env=False).json()
+    assert [item["id"] for item in found] == [decision.id]
+    assert found[0]["written"] == ["e1"]
+
+
 def test_a_lost_switch_and_its_return_are_events_and_a_broken_handler_ends_nothing(
     manager: AppManager, config: Path, switches: dict[str, Switch]
 ) -> None:
