@@ -35,7 +35,7 @@ for name, function, panel, example in (
     ("unfreeze", steer.unfreeze, _STEER, "umbra unfreeze"),
     ("weight", steer.weight, _STEER, "umbra weight r1 30 (and back: umbra weight r1 auto)"),
     ("dry-run", steer.dry_run, _STEER, "umbra dry-run on"),
-    ("demo", show.demo, _TRY, "umbra demo --switch auto --seconds 90 --json demo.json"),
+    ("demo", show.demo, _TRY, "umbra demo --switch auto --seconds 75 --json demo.json"),
     ("bench", show.bench, _TRY, "umbra bench switch --json"),
 ):
     app.command(name, rich_help_panel=panel, epilog=f"Example: {example}")(function)

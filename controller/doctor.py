@@ -165,7 +165,7 @@ def _program() -> Finding:
         name for name in ("umbra.json", "umbra.p4info.txtpb") if not (PROGRAM / name).is_file()
     ]
     if not missing:
-        return Finding("compiled umbra.p4", Need.ALL, True, str(PROGRAM / "umbra.json"))
+        return Finding("compiled umbra.p4", Need.ALL, True, "yes")
     return Finding(
         "compiled umbra.p4",
         Need.ALL,
@@ -219,18 +219,17 @@ def _namespaces() -> Finding:
 
 def _mininet() -> Finding:
     here = importlib.util.find_spec("mininet") is not None
-    debian = (DEBIAN_PYTHON / "mininet" / "net.py").is_file()
     ok, line = _output("mn", "--version") if shutil.which("mn") else (False, "")
-    if here or debian:
-        where = "in this environment" if here else str(DEBIAN_PYTHON)
-        return Finding("mininet", Need.FABRIC, True, f"{line} {where}" if ok else where)
+    if here:
+        return Finding("mininet", Need.FABRIC, True, line if ok else "yes")
+    debian = (DEBIAN_PYTHON / "mininet" / "net.py").is_file()
     return Finding(
         "mininet",
         Need.FABRIC,
         False,
-        "not installed",
+        f"only in {DEBIAN_PYTHON}" if debian else "not installed",
         "no emulated fabric: no demo, no tests/fabric",
-        "apt install mininet",
+        "make venv (it lets this environment see it)" if debian else "apt install mininet",
     )
 
 
@@ -244,13 +243,8 @@ def _tool(name: str, need: Need, costs: str, remedy: str, *version: str) -> Find
 
 def _tools() -> Iterable[Finding]:
     repository = "add the p4lang repository (see README), then: apt install"
-    yield _tool(
-        "ethtool",
-        Need.FABRIC,
-        "offloads stay on: switches would see packets of 64 KiB",
-        "apt install ethtool",
-        "--version",
-    )
+    for name, package in (("ip", "iproute2"), ("mnexec", "mininet"), ("setpriv", "util-linux")):
+        yield _tool(name, Need.FABRIC, "no emulated fabric", f"apt install {package}")
     yield _tool(
         "simple_switch_grpc",
         Need.OPTION,

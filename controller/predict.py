@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.config import Config
 from ml.breach import Breach, breach
@@ -58,7 +58,7 @@ def planned_events(config: Config) -> tuple[PlannedEvent, ...]:
 
 def make_forecaster(config: Config) -> Forecaster:
     """A forecaster with the configuration's settings."""
-    return Forecaster(
+    forecaster = Forecaster(
         horizons_s=config.forecast.horizons_s,
         quantiles=QUANTILES,
         step_s=config.cycle.period_s,
@@ -66,6 +66,8 @@ def make_forecaster(config: Config) -> Forecaster:
         calendar=planned_events(config),
         seed=config.forecast.seed,
     )
+    forecaster.settings = replace(forecaster.settings, regrowth=config.forecast.retrain_growth)
+    return forecaster
 
 
 class Foresight:

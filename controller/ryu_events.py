@@ -16,22 +16,28 @@ and runs beside umbra: umbra ryu --config umbra.yaml pager.py
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from os_ken.controller import event
 
 from controller.events import ForecastMade, NodeFailed, NodeRecovered, ShiftDecided
 from controller.model import Decision, Outcome
+from ml.breach import Breach
+from ml.forecast import Forecast
 
 
 class EventForecast(event.EventBase):  # type: ignore[misc]
-    """A forecast was made. `forecast` is what the controller published."""
+    """The forecasts of one cycle: router → forecast, and router → the breach that it implies."""
 
-    def __init__(self, forecast: ForecastMade) -> None:
+    def __init__(self, made: ForecastMade) -> None:
         super().__init__()
-        self.forecast = forecast
+        self.time_s = made.time_s
+        self.forecasts: Mapping[str, Forecast] = made.forecasts
+        self.breaches: Mapping[str, Breach] = made.breaches
 
 
 class EventShift(event.EventBase):  # type: ignore[misc]
-    """A router's share changed or was held: the decision, and what came of writing it."""
+    """A decision (its kind says whether it shifts, restores or holds), and what came of it."""
 
     def __init__(self, shift: ShiftDecided) -> None:
         super().__init__()
@@ -40,21 +46,22 @@ class EventShift(event.EventBase):  # type: ignore[misc]
 
 
 class EventNodeFailed(event.EventBase):  # type: ignore[misc]
-    """A switch was lost. `node` is its name."""
+    """The connection to a switch was lost. `error`: what the last attempt said, if anything."""
 
     def __init__(self, failure: NodeFailed) -> None:
         super().__init__()
-        self.failure = failure
-        self.node: str = failure.node
+        self.node = failure.node
+        self.time_s = failure.time_s
+        self.error = failure.error
 
 
 class EventNodeRecovered(event.EventBase):  # type: ignore[misc]
-    """A lost switch is back. `node` is its name."""
+    """A switch is connected and reconciled (again)."""
 
     def __init__(self, recovery: NodeRecovered) -> None:
         super().__init__()
-        self.recovery = recovery
-        self.node: str = recovery.node
+        self.node = recovery.node
+        self.time_s = recovery.time_s
 
 
 ALL = (EventForecast, EventShift, EventNodeFailed, EventNodeRecovered)

@@ -61,9 +61,7 @@ class ActionSpec:
             raise InvalidArgument(
                 f"action {self.name} takes {len(self.param_widths)} arguments, not {len(call.args)}"
             )
-        for name, width, value in zip(
-            self.param_names, self.param_widths, call.args, strict=True
-        ):
+        for name, width, value in zip(self.param_names, self.param_widths, call.args, strict=True):
             if not 0 <= value < 1 << width:
                 raise InvalidArgument(
                     f"action {self.name}: {name} = {value:#x} is wider than bit<{width}>"
@@ -83,9 +81,7 @@ class Slots:
         self.slots: tuple[Row, ...] = ()
         self.weighted: tuple[tuple[Row, int, int], ...] = ()
 
-    def assign(
-        self, weighted: tuple[tuple[Row, int, int], ...], down: frozenset[int]
-    ) -> None:
+    def assign(self, weighted: tuple[tuple[Row, int, int], ...], down: frozenset[int]) -> None:
         """Set the weighted rows and expand them."""
         self.weighted = weighted
         self.refresh(down)
@@ -93,8 +89,5 @@ class Slots:
     def refresh(self, down: frozenset[int]) -> None:
         """Expand again after ports went up or down."""
         self.slots = tuple(
-            row
-            for row, weight, port in self.weighted
-            if port not in down
-            for _ in range(weight)
+            row for row, weight, port in self.weighted if port not in down for _ in range(weight)
         )

@@ -27,7 +27,9 @@ def crc16(data: bytes) -> int:
     """CRC-16/ARC: polynomial 0x8005, reflected, initial and final value 0."""
     if not _CRC16_WORD:
         low = _CRC16
-        _CRC16_WORD.extend(low[low[w & 0xFF] & 0xFF ^ w >> 8] ^ low[w & 0xFF] >> 8 for w in range(65536))
+        _CRC16_WORD.extend(
+            low[low[w & 0xFF] & 0xFF ^ w >> 8] ^ low[w & 0xFF] >> 8 for w in range(65536)
+        )
     size = len(data)
     words = _WORDS.get(size)
     if words is None:
@@ -38,6 +40,7 @@ def crc16(data: bytes) -> int:
         *pairs, last = words.unpack(data)
         for word in pairs:
             crc = table[crc ^ word]
+        last = int(last)
         return crc >> 8 ^ _CRC16[(crc ^ last) & 0xFF]
     for word in words.unpack(data):
         crc = table[crc ^ word]
@@ -54,14 +57,6 @@ def csum16(data: bytes) -> int:
     if len(data) % 2:
         data += b"\0"
     total = int.from_bytes(data, "big")
-    return 0xFFFF ^ (total % 0xFFFF or (0xFFFF if total else 0))
-
-
-def fold16(total: int) -> int:
-    """The checksum of a sum of 16-bit words, or of any number congruent to it modulo 65535.
-
-    2^16 is 1 modulo 65535, so a field of any multiple of 16 bits may be added as one number.
-    """
     return 0xFFFF ^ (total % 0xFFFF or (0xFFFF if total else 0))
 
 

@@ -41,6 +41,9 @@ class KeySpec:
                 raise InvalidArgument(f"key {self.name}: prefix length {prefix_len}")
             self._masked(value, full ^ (full >> prefix_len), full)
         elif self.kind == "ternary":
+            # p4c writes optional fields as ternary: an exact value or None is meant as such
+            if item is None or isinstance(item, int):
+                item = (0, 0) if item is None else (item, full)
             value, mask = item
             self._fits(mask, full)
             self._masked(value, mask, full)
@@ -60,16 +63,14 @@ class KeySpec:
         if self.kind == "optional":
             return 0 if item is None else full
         if self.kind == "lpm":
-            return full ^ (full >> item[1])
+            return full ^ (full >> int(item[1]))
         return int(item[1]) if self.kind == "ternary" else 0
 
     def value_of(self, item: Any) -> int:
         """The value to compare under mask_of()."""
         if self.kind in ("lpm", "ternary"):
             return int(item[0])
-        return (
-            int(item) if self.kind in ("exact", "optional") and item is not None else 0
-        )
+        return int(item) if self.kind in ("exact", "optional") and item is not None else 0
 
     def _fits(self, value: int, full: int) -> None:
         if not 0 <= value <= full:
@@ -80,9 +81,7 @@ class KeySpec:
     def _masked(self, value: int, mask: int, full: int) -> None:
         self._fits(value, full)
         if value & ~mask:
-            raise InvalidArgument(
-                f"key {self.name}: {value:#x} has bits outside mask {mask:#x}"
-            )
+            raise InvalidArgument(f"key {self.name}: {value:#x} has bits outside mask {mask:#x}")
 
 
 class ExactIndex:
@@ -112,14 +111,20 @@ class CachedIndex:
     def search(self, key: Key) -> Row:
         """The row for a key that the cache does not hold, MISS when nothing matches."""
         cache = self.cache  # read first: a change replaces it after the index itself
+        if self.empty():
+            return MISS
         row = self._find((key,) if self.single else key)
         if len(cache) >= CACHE_SIZE:
             cache = self.cache = {}
         cache[key] = row
         return row
 
+    def empty(self) -> bool:
+        """Whether nothing can match."""
+        raise AssertionError("every index says so itself")  # pragma: no cover
+
     def _find(self, fields: tuple[int, ...]) -> Row:
-        raise AssertionError("an index defines how it finds")  # pragma: no cover
+        raise AssertionError("every index finds in its own way")  # pragma: no cover
 
 
 class PrefixIndex(CachedIndex):
@@ -130,6 +135,10 @@ class PrefixIndex(CachedIndex):
         self.position = next(i for i, k in enumerate(keys) if k.kind == "lpm")
         self.width = keys[self.position].width_bits
         self.lengths: tuple[tuple[int, dict[tuple[int, ...], Row]], ...] = ()
+
+    def empty(self) -> bool:
+        """Whether nothing can match."""
+        return not self.lengths
 
     def _key(self, fields: tuple[int, ...], prefix_len: int) -> tuple[int, ...]:
         p = self.position
@@ -199,6 +208,10 @@ class PriorityIndex(CachedIndex):
         self.groups: tuple[MaskGroup, ...] = ()
         self._serial = 0
 
+    def empty(self) -> bool:
+        """Whether nothing can match."""
+        return not self.groups
+
     def _find(self, fields: tuple[int, ...]) -> Row:
         best: Candidate | None = None
         for group in self.groups:
@@ -255,9 +268,7 @@ class PriorityIndex(CachedIndex):
         masks, values = self._place(match)
         group = next(g for g in self.groups if g.masks == masks)
         bucket = tuple(
-            c
-            for c in group.buckets[values]
-            if not (c.match == match and c.order[0] == -priority)
+            c for c in group.buckets[values] if not (c.match == match and c.order[0] == -priority)
         )
         if bucket:
             group.buckets[values] = bucket

@@ -20,6 +20,7 @@ from p4switch.tables import Entry, Table
 
 Json = Any
 Output = list[tuple[int, bytes]]
+Process = Callable[[bytes, int, int], Output]  # (packet, ingress port, now_us)
 DigestSink = Callable[[str, list[tuple[int, ...]]], None]
 # BMv2's P4Runtime turns its own priorities (small wins) over at this pivot
 MAX_PRIORITY = (1 << 31) - 1
@@ -50,9 +51,7 @@ class Pipeline:
         self.counters = _counters(self.program)
         self.meters = _meters(self.program)
         self.registers = _registers(self.program)
-        self.digests: dict[str, DigestSpec] = {
-            d.name: d for d in self.program.digests.values()
-        }
+        self.digests: dict[str, DigestSpec] = {d.name: d for d in self.program.digests.values()}
         self.profiles: dict[str, ActionProfile] = {}
         self.tables: dict[str, Table] = {}
         for item in self.program.json["pipelines"]:
@@ -66,15 +65,20 @@ class Pipeline:
             for node in pipeline.tables.values():
                 self.tables[node.name] = self._table(node)
         self.pending: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
-        self.source, self.process = self._compile()
+        # `submit` is the first pass alone: passes after it wait for `resume`
+        self.source, self.submit, self.process = self._compile()
 
     def set_port_status(self, port: int, up: bool) -> None:
         """Tell the selectors that a port went up or down (watch ports)."""
         for profile in self.profiles.values():
             profile.set_port_status(port, up)
 
-    def resume(self, now_us: int, passes: int) -> Output:
-        """Run at most so many pending passes (of packets given to `submit`)."""
+    def resume(self, passes: int) -> Output:
+        """Run at most so many of the passes that wait after `submit` (recirculated packets).
+
+        A caller that takes turns between `submit` and `resume` keeps forwarding while a packet
+        goes round thousands of times; `process` does not return before the last pass.
+        """
         out: Output = []
         pending = self.pending
         while pending and passes > 0:
@@ -153,10 +157,12 @@ class Pipeline:
 
     # code
 
-    def _compile(self) -> tuple[str, Callable[[bytes, int, int], Output]]:
+    def _compile(self) -> tuple[str, Process, Process]:
         ctx = Context(self.program, self.drop_port)
         profile_json = {
-            p["name"]: p for i in self.program.json["pipelines"] for p in i.get("action_profiles", ())
+            p["name"]: p
+            for i in self.program.json["pipelines"]
+            for p in i.get("action_profiles", ())
         }
         meter_json = {m["name"]: m for m in self.program.json.get("meter_arrays", ())}
         ctx.space.update(
@@ -176,9 +182,9 @@ class Pipeline:
         space = ctx.space
         code = compile(source, f"<{self.program.json.get('program') or 'p4'}>", "exec")
         exec(code, space)
-        first: Callable[[bytes, int, int], Output] = space["first"]
+        first: Process = space["first"]
         if not functions.pends:
-            return source, first
+            return source, first, first
         pending, drain = self.pending, self._drain
 
         def process(data: bytes, ingress_port: int, now_us: int) -> Output:
@@ -187,7 +193,7 @@ class Pipeline:
                 drain(out)
             return out
 
-        return source, process
+        return source, first, process
 
     def _drain(self, out: Output) -> None:
         """Run what waits until nothing does; a packet that never ends is dropped."""

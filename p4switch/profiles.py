@@ -173,29 +173,21 @@ class ActionProfile:
         spec.check(action)
         return (spec.index, None, *action.args)
 
-    def one_shot(
-        self, weighted: tuple[tuple[ActionCall, int, int], ...]
-    ) -> WatchedSlots:
+    def one_shot(self, weighted: tuple[tuple[ActionCall, int, int], ...]) -> WatchedSlots:
         """Slots of a one-shot action set; raises when it is empty or larger than the limit."""
         self._need_selector()
         if not weighted:
-            raise InvalidArgument(
-                f"{self.name}: a one-shot action set needs at least one action"
-            )
+            raise InvalidArgument(f"{self.name}: a one-shot action set needs at least one action")
         for action, weight, _ in weighted:
             if weight <= 0:
-                raise InvalidArgument(
-                    f"{self.name}: weight {weight} of {action.name} is not > 0"
-                )
+                raise InvalidArgument(f"{self.name}: weight {weight} of {action.name} is not > 0")
         total = sum(weight for _, weight, _ in weighted)
         if self.max_group_size and total > self.max_group_size:
             raise ResourceExhausted(
                 f"{self.name}: {total} slots, but a group has at most {self.max_group_size}"
             )
         slots = WatchedSlots()
-        slots.assign(
-            tuple((self.row(a), w, port) for a, w, port in weighted), self._down
-        )
+        slots.assign(tuple((self.row(a), w, port) for a, w, port in weighted), self._down)
         self._watched.add(slots)
         return slots
 
@@ -207,9 +199,7 @@ class ActionProfile:
 
     def _need_selector(self) -> None:
         if not self.is_selector:
-            raise FailedPrecondition(
-                f"{self.name} is an action profile without a selector"
-            )
+            raise FailedPrecondition(f"{self.name} is an action profile without a selector")
 
     def _check_members(
         self, group_id: int, members: tuple[GroupMember, ...], max_size: int
@@ -222,9 +212,7 @@ class ActionProfile:
                     f"{self.name}: group {group_id}: weight {m.weight} is not > 0"
                 )
             if m.member_id in seen:
-                raise InvalidArgument(
-                    f"{self.name}: group {group_id}: member {m.member_id} twice"
-                )
+                raise InvalidArgument(f"{self.name}: group {group_id}: member {m.member_id} twice")
             seen.add(m.member_id)
         limit = max_size or self.max_group_size
         total = sum(m.weight for m in members)
@@ -243,9 +231,18 @@ class ActionProfile:
         self._fill(group)
 
     def _fill(self, group: Group) -> None:
-        ordered = sorted(group.members, key=lambda m: self._members[m.member_id].serial)
+        # BMv2 keeps a group in order of its own handles: members as they were created, then, by
+        # member id, the copies that a weight above one asks for
+        order = [
+            *(
+                (m, 1)
+                for m in sorted(group.members, key=lambda m: self._members[m.member_id].serial)
+            ),
+            *((m, m.weight - 1) for m in sorted(group.members, key=lambda m: m.member_id)),
+        ]
         rows = tuple(
-            (self._members[m.member_id].slots.slots[0], m.weight, m.watch_port)
-            for m in ordered
+            (self._members[m.member_id].slots.weighted[0][0], count, m.watch_port)
+            for m, count in order
+            if count
         )
         group.slots.assign(rows, self._down)

@@ -247,6 +247,9 @@ def _parser(program: Program) -> None:
     for parser in parsers:
         program.parse_start = parser["init_state"]
         program.parse_states = {s["name"]: s for s in parser["parse_states"]}
+        for state in parser["parse_states"]:
+            for t in state["transitions"]:  # older compilers leave the type out
+                t.setdefault("type", "default" if t["value"] == "default" else "hexstr")
     deparsers = list(program.json.get("deparsers", ()))
     if deparsers:
         program.deparse_order = tuple(deparsers[0]["order"])
@@ -300,7 +303,9 @@ def _pipeline(program: Program, item: Json) -> Pipeline:
     for t in item["tables"]:
         if t["type"] not in ("simple", "indirect", "indirect_ws"):
             raise Unsupported(f"table {t['name']}: implementation {t['type']}")
-        actions = {program.actions[i].name: program.actions[i] for i in t["action_ids"]}
+        by_name = {a.name: a.id for a in program.actions.values()}
+        ids = t["action_ids"] if "action_ids" in t else [by_name[n] for n in t["actions"]]
+        actions = {program.actions[i].name: program.actions[i] for i in ids}
         nexts = dict(t["next_tables"])
         splits = "__HIT__" in nexts or "__MISS__" in nexts
         tables[t["name"]] = TableNode(

@@ -101,9 +101,7 @@ class Meter:
 
     def __init__(self, name: str, size: int, unit: str) -> None:
         if unit not in ("bytes", "packets"):
-            raise InvalidArgument(
-                f"meter {name}: unit {unit!r} is neither bytes nor packets"
-            )
+            raise InvalidArgument(f"meter {name}: unit {unit!r} is neither bytes nor packets")
         self.name = name
         self.size = size
         self.unit = unit
@@ -150,7 +148,5 @@ class Register:
         """Set one cell; a value wider than the cell is refused."""
         check_index("register", self.name, index, self.size)
         if not 0 <= value < 1 << self.width_bits:
-            raise InvalidArgument(
-                f"register {self.name}: {value} is wider than {self.width_bits}"
-            )
+            raise InvalidArgument(f"register {self.name}: {value} is wider than {self.width_bits}")
         self.cells[index] = value

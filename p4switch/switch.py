@@ -117,8 +117,7 @@ class Switch:
         """Take the slots that watch this port out of every choice, or back into it."""
         with self.device.write_lock:
             if self.pipeline is not None:
-                for profile in self.pipeline.profiles.values():
-                    profile.set_port_status(port, up)
+                self.pipeline.set_port_status(port, up)
 
     def _make_pipeline(
         self, program: bytes, on_digest: Callable[[str, list[Sample]], None] | None
@@ -130,8 +129,7 @@ class Switch:
     def _install(self, pipeline: Pipeline) -> None:
         for number, port in self._loop.ports.items():
             if not port.is_up:
-                for profile in pipeline.profiles.values():
-                    profile.set_port_status(number, False)
+                pipeline.set_port_status(number, False)
         self.pipeline = pipeline
         self._loop.install(pipeline.process)
 

@@ -102,18 +102,17 @@ class Table:
     # entries
 
     def insert(self, entry: Entry) -> None:
-        """Add an entry; the table keeps this object."""
+        """Add an entry; the table keeps this object, and its match as given."""
         self._changeable()
         match, priority = self._identity(entry.match, entry.priority)
         if (match, priority) in self._entries:
-            raise AlreadyExists(
-                f"table {self.name}: an entry for {_show(match)} exists"
-            )
+            raise AlreadyExists(f"table {self.name}: an entry for {_show(match)} exists")
         if len(self._entries) >= self.size:
             raise ResourceExhausted(f"table {self.name} is full ({self.size} entries)")
         self._check_timeout(entry)
+        self._check_action(entry.action)
         row = self._row(entry.action, entry)
-        entry.match, entry.priority = match, priority
+        entry.priority = priority
         self._use(entry.action, +1)
         self._entries[match, priority] = entry
         self.index.put(match, priority, row)
@@ -123,9 +122,10 @@ class Table:
         self._changeable()
         old = self.get(entry.match, entry.priority)
         self._check_timeout(entry)
+        self._check_action(entry.action)
         row = self._row(entry.action, old)
         self._use(entry.action, +1)
-        self.index.put(old.match, old.priority, row)
+        self.index.put(*self._identity(old.match, old.priority), row)
         self._use(old.action, -1)
         old.action = entry.action
         old.idle_timeout_ns = entry.idle_timeout_ns
@@ -136,8 +136,9 @@ class Table:
         """Remove an entry."""
         self._changeable()
         old = self.get(match, priority)
-        self.index.remove(old.match, old.priority)
-        del self._entries[old.match, old.priority]
+        identity = self._identity(match, priority)
+        self.index.remove(*identity)
+        del self._entries[identity]
         self._use(old.action, -1)
 
     def get(self, match: Match, priority: int) -> Entry:
@@ -146,9 +147,7 @@ class Table:
         try:
             return self._entries[match, priority]
         except KeyError:
-            raise NotFound(
-                f"table {self.name} has no entry for {_show(match)}"
-            ) from None
+            raise NotFound(f"table {self.name} has no entry for {_show(match)}") from None
 
     def entries(self) -> list[Entry]:
         """All live entries in order of insertion."""
@@ -169,9 +168,7 @@ class Table:
                 idle.append(entry)
         return idle
 
-    def set_meter(
-        self, match: Match, priority: int, config: MeterConfig | None
-    ) -> None:
+    def set_meter(self, match: Match, priority: int, config: MeterConfig | None) -> None:
         """Set the direct meter of an entry; None makes it green."""
         if not self.has_meter:
             raise FailedPrecondition(f"table {self.name} has no direct meter")
@@ -215,13 +212,18 @@ class Table:
         if self.is_const:
             raise PermissionDenied(f"table {self.name}: the entries are constant")
         if not self.keys:
-            raise InvalidArgument(
-                f"table {self.name} has no key: it has a default action only"
-            )
+            raise InvalidArgument(f"table {self.name} has no key: it has a default action only")
 
     def _check_timeout(self, entry: Entry) -> None:
         if entry.idle_timeout_ns and not self.supports_timeout:
             raise InvalidArgument(f"table {self.name} does not support idle time-outs")
+
+    def _check_action(self, action: EntryAction) -> None:
+        if self.profile is not None and isinstance(action, ActionCall):
+            raise InvalidArgument(
+                f"table {self.name} takes members, groups or one-shot sets of {self.profile.name},"
+                f" not the action {action.name} itself"
+            )
 
     def _identity(self, match: Match, priority: int) -> tuple[Match, int]:
         if len(match) != len(self.keys):
@@ -233,9 +235,7 @@ class Table:
         if isinstance(action, ActionCall):
             spec = self.actions.get(action.name)
             if spec is None:
-                raise InvalidArgument(
-                    f"table {self.name} does not offer action {action.name}"
-                )
+                raise InvalidArgument(f"table {self.name} does not offer action {action.name}")
             spec.check(action)
             return (spec.index, entry, *action.args)
         if self.profile is None:
@@ -257,10 +257,6 @@ class Table:
 
 def _show(match: Match) -> str:
     return ", ".join(
-        f"{m:#x}"
-        if isinstance(m, int)
-        else "any"
-        if m is None
-        else f"{m[0]:#x}/{m[1]:#x}"
+        f"{m:#x}" if isinstance(m, int) else "any" if m is None else f"{m[0]:#x}/{m[1]:#x}"
         for m in match
     )

@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from topologies.load.analysis import live, per_second, sampled
 from topologies.record import Prediction, RunRecord
 
-COLOURS = {"r1": "#1769aa", "r2": "#c2570c", "r3": "#2e7d32"}
-SPARE_COLOURS = ("#6a1b9a", "#00838f", "#ad1457", "#5d4037")
+COLOURS = {"r1": "#1769aa", "r2": "#c2570c", "r3": "#2e7d32", "r4": "#6a1b9a"}
+SPARE_COLOURS = ("#00838f", "#ad1457", "#5d4037")
 BREACH = "#d32f2f"
 STEP_S = 0.2
 WIDTH_IN = 10.5
@@ -72,16 +72,19 @@ def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, list[lis
     return figure, [list(row) for row in axes]
 
 
+def _end_s(record: RunRecord) -> float:
+    return max([record.seconds, *(attempt.end_s for attempt in record.traffic.attempts)])
+
+
 def _times(record: RunRecord) -> list[float]:
-    end_s = max([record.seconds, *(attempt.end_s for attempt in record.traffic.attempts)])
-    return [STEP_S * index for index in range(int(end_s / STEP_S) + 1)]
+    return [STEP_S * index for index in range(int(_end_s(record) / STEP_S) + 1)]
 
 
 def connections(records: Mapping[str, RunRecord]) -> str:
     """Live connections of every router against threshold and capacity, both runs side by side."""
     any_record = next(iter(records.values()))
     routers = list(any_record.capacity)
-    figure, axes = _panels(len(routers), len(records), 2.0 * len(routers))
+    figure, axes = _panels(len(routers), len(records), 1.7 * len(routers))
     for column, (name, record) in enumerate(records.items()):
         series = live(record.traffic.passages)
         times_s = _times(record)
@@ -95,6 +98,7 @@ def connections(records: Mapping[str, RunRecord]) -> str:
             for from_s, to_s in record.breach_spans.get(router, ()):
                 panel.axvspan(from_s, to_s, color=BREACH, alpha=0.15, linewidth=0)
             panel.set_ylim(0, record.capacity[router] * 1.12)
+            panel.set_xlim(0, _end_s(record))
             if row == 0:
                 panel.set_title(f"{name} run")
             if column == 0:
@@ -129,6 +133,7 @@ def shifts(records: Mapping[str, RunRecord]) -> str:
             )
         panel.set_title(f"{name} run")
         panel.set_ylim(-1, 55)
+        panel.set_xlim(0, _end_s(record))
         panel.set_xlabel("seconds")
         if column == 0:
             panel.set_ylabel("shifted, % of new")
@@ -144,6 +149,7 @@ def refusals(records: Mapping[str, RunRecord]) -> str:
         counts = per_second(record.traffic.attempts, "refused", int(record.seconds) + 1)
         panel.bar(range(len(counts)), counts, width=0.9, color=BREACH, align="edge")
         panel.set_title(f"{name} run: {sum(counts)} refused")
+        panel.set_xlim(0, _end_s(record))
         panel.set_ylim(0, max(1, *counts) * 1.15 if counts else 1)
         panel.set_xlabel("seconds")
         if column == 0:
@@ -171,7 +177,7 @@ def forecasts(
     routers = [router for router in record.capacity if _forecast_points(record, router, horizon_s)]
     if not routers:
         return ""
-    figure, axes = _panels(len(routers), 1, 2.1 * len(routers))
+    figure, axes = _panels(len(routers), 1, 1.8 * len(routers))
     series = live(record.traffic.passages)
     times_s = _times(record)
     for row, router in enumerate(routers):
@@ -211,7 +217,7 @@ def forecasts(
                     fontsize=7,
                 )
         panel.set_ylabel(f"{router}: connections")
-        panel.set_xlim(0, times_s[-1])
+        panel.set_xlim(0, _end_s(record))
         panel.set_ylim(0, record.capacity[router] * 1.4)
         if row == 0:
             panel.legend(loc="upper right", fontsize=8, frameon=False, ncols=3)

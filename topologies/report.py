@@ -58,11 +58,11 @@ def html(
         f"<h1>umbra: the same load, twice</h1><p class=quiet>{len(reactive.capacity)} service routers, "
         f"{runs['reactive']['connections']} real TCP connections per run, {reactive.seconds:.0f} s each, "
         f"{kind}, seed {seed}</p>",
-        "<p>Clients open connections to three services. Each service has a router of its own, which holds at most "
-        f"<b>{capacity}</b> connections and refuses more. With fewer than <b>{threshold}</b> left it is "
+        f"<p>Clients open connections to {len(reactive.capacity)} services. Each service has a router of its own, "
+        f"which holds at most <b>{capacity}</b> connections and refuses more. With fewer than <b>{threshold}</b> left it is "
         "<b>in breach</b>. "
         "Two of the services outgrow their router for a while, one after the other. umbra can send part of a "
-        "router's <i>new</i> connections to the other two, its shadows; those that exist stay where they are. "
+        "router's <i>new</i> connections to two others, its shadows; those that exist stay where they are. "
         "In the <b>reactive</b> run it acts when a router is in breach. In the <b>predictive</b> run it forecasts the "
         "connections of every router and acts before.</p>",
         _cards(runs),
@@ -88,8 +88,8 @@ def html(
             "Forecasts",
             plots.forecasts(predictive, found) or "<p>There was no forecast in this run.</p>",
             f"What umbra expected of each router {plots.FORECAST_HORIZON_S:.0f} seconds ahead, drawn at the moment "
-            "it was expected for, with its band, and what came. After a shift fewer came than had been expected: that was "
-            "the purpose.",
+            "it was expected for, with its band, and what came. After a shift fewer came than had been expected: "
+            "that was the purpose.",
         ),
         _section("Lead times", _leads(found), LEADS),
         _section(
@@ -151,8 +151,8 @@ def _honesty(records: Mapping[str, RunRecord]) -> str:
     seen = "saw every packet" if lost == 0 else f"missed {lost} packets"
     return (
         "All figures come from the traffic: clients record what became of each connection, observers at the backends "
-        f"which router it came through. The observers {seen}; 99 % of the connections started within {late_ms:.0f} ms of "
-        "their time. Both runs had the same connections at the same times."
+        f"which router it came through. The observers {seen}; 99 % of the connections started within "
+        f"{late_ms:.0f} ms of their time. Both runs had the same connections at the same times."
     )
 
 

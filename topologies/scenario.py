@@ -1,9 +1,7 @@
-"""The demo's fabric and load: three services, each on a service router of its own, two of which
-outgrow it in turn.
+"""The demo's fabric and load: four services, each on a service router of its own; two of them outgrow it in turn.
 
-A router's live connections are its new ones per second times their duration (Little's law). At its
-peak a service's demand alone is far more than its router may hold, half of it is not, and the
-fabric as a whole always has room.
+A router's live connections are its new ones per second times their duration (Little's law). At its peak a service's
+demand alone is far more than its router may hold, half of it is not, and its shadows have room for the other half.
 """
 
 from __future__ import annotations
@@ -17,13 +15,17 @@ from topologies.load.curves import Constant, Curve, Ramp, Sum
 from topologies.load.schedule import Demand, Planned, schedule
 
 CAPACITY = 200  # connections per router
-THRESHOLD = 40  # available connections: fewer is a breach
-BASE_PER_S = 7.0
+THRESHOLD = 30  # available connections: fewer is a breach
+BASE_PER_S = 6.0
 TOP_PER_S = 34.0
 MEAN_DURATION_S = 8.0
 INTERVAL_S = 2.0  # between the requests on a connection
 LONGEST_S = MEAN_DURATION_S * 1.25
 API_PORT = 8741
+SHADOWS = {
+    "r1": ["r3", "r4"],
+    "r2": ["r3", "r4"],
+}  # r1 and r2 have their peaks: they do not help each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,10 @@ class Peak:
 
 
 def peaks(seconds: float) -> tuple[Peak, ...]:
-    """Service 1 first, later service 2. A run of less than 75 s has shorter ones."""
+    """Service 1 first, later service 2. In a run of less than 75 s they are shorter and steeper."""
     unit = min(1.0, seconds / 75.0)
-    return (
-        Peak(1, seconds * 0.20, 9.0 * unit, 7.0 * unit, 5.0 * unit),
-        Peak(2, seconds * 0.58, 9.0 * unit, 7.0 * unit, 5.0 * unit),
-    )
+    shape = (12.0 * unit, 8.0 * unit, 6.0 * unit)
+    return (Peak(1, seconds * 0.19, *shape), Peak(2, seconds * 0.55, *shape))
 
 
 def config(*, predictive: bool) -> dict[str, Any]:
@@ -53,8 +53,10 @@ def config(*, predictive: bool) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "cycle": {"period_s": 1.0, "predictive": predictive},
         "api": {"host": "127.0.0.1", "port": API_PORT},
+        "shadows": {"per_router": 2, "overrides": SHADOWS},
     }
-    return configuration(ClosSpec(capacity=CAPACITY, threshold=THRESHOLD, settings=settings))
+    spec = ClosSpec(routers=4, capacity=CAPACITY, threshold=THRESHOLD, settings=settings)
+    return configuration(spec)
 
 
 def connections(config: Mapping[str, Any], seed: int, seconds: float) -> tuple[Planned, ...]:

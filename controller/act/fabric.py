@@ -31,6 +31,7 @@ from controller.observe.counters import counters, requests
 LOG = logging.getLogger(__name__)
 
 SCAN_PIECE = 64  # indices a scan packet walks over: about a millisecond on a software switch
+READ_TIMEOUT_S = 0.5  # for one switch's counters: one that hangs must not hold up the others
 MAX_SAMPLED = 10_000  # sampled connections kept for a slow reader
 
 
@@ -179,7 +180,8 @@ class FabricDriver:
             if plan is None or not link.up:
                 return None
             try:
-                answer = await link.read(requests(self.fabric, plan))
+                async with asyncio.timeout(READ_TIMEOUT_S):
+                    answer = await link.read(requests(self.fabric, plan))
             except Exception as error:
                 LOG.warning("%s: counters not read: %s", link.name, describe(error))
                 return None

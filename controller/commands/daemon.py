@@ -83,8 +83,10 @@ def check_level(log_level: str) -> None:
 def start_logging(log_level: str) -> None:
     """Log to stderr from `log_level` on; libraries only when something is wrong."""
     logging.basicConfig(level=log_level.upper(), format=FORMAT)
-    for library in ("uvicorn", "httpx", "asyncio", "finsy"):
+    for library in ("uvicorn", "httpx", "asyncio"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    # finsy warns of every switch without gNMI, which umbra does not use.
+    logging.getLogger("finsy").setLevel(logging.ERROR)
 
 
 def usable(file: Path) -> Config:

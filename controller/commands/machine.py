@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -70,25 +71,29 @@ def _ports(config: Path | None) -> list[tuple[str, str, int, str]]:
 
 def _print(report: Report) -> None:
     console = out()
-    table = Table(header_style="bold")
-    for column in ("needed for", "what", "here", "without it", "remedy"):
+    table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("needed for", "what", "here", "what its absence costs, and the remedy"):
         table.add_column(column, overflow="fold")
     for finding in _shown(report):
         here = Text(finding.found, style="green" if finding.ok else "red")
-        table.add_row(finding.need.value, finding.name, here, finding.costs, finding.remedy)
+        advice = Text(finding.costs)
+        if finding.remedy:
+            advice.append(f"\n→ {finding.remedy}", style="bold")
+        table.add_row(finding.need.value, finding.name, here, advice)
     console.print(table)
     console.print(_verdict(report), soft_wrap=True)
 
 
 def _shown(report: Report) -> list[Finding]:
     """The findings, with the libraries that fit as one row."""
-    fitting = [f for f in report.findings if f.library and f.ok]
-    rest = [f for f in report.findings if not (f.library and f.ok)]
+    libraries = [finding for finding in report.findings if finding.library]
+    fitting = sum(1 for finding in libraries if finding.ok)
+    rows = [finding for finding in report.findings if not (finding.library and finding.ok)]
     if fitting:
-        names = ", ".join(f"{f.name} {f.found}" for f in fitting)
-        rest.append(Finding("libraries", Need.ALL, True, names))
+        fit = f"{fitting} of {len(libraries)} fit"
+        rows.append(Finding("Python libraries", Need.ALL, True, fit))
     order = list(Need)
-    return sorted(rest, key=lambda finding: order.index(finding.need))
+    return sorted(rows, key=lambda finding: order.index(finding.need))
 
 
 def _verdict(report: Report) -> Text:

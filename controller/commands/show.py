@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import json
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
 
-from controller.commands.console import err, fail, print_json
+from controller.commands.console import err, fail, out, print_json
 
 
 class SwitchChoice(StrEnum):
@@ -34,12 +36,12 @@ def demo(
         Path | None, typer.Option("--json", metavar="FILE", help="write the figures there")
     ] = None,
     seconds: Annotated[
-        float, typer.Option(min=30, max=3600, help="length of each of the two runs")
-    ] = 90.0,
+        float, typer.Option(min=10, max=3600, help="length of the load in each of the two runs")
+    ] = 75.0,
     seed: Annotated[int, typer.Option(min=0, help="of the load")] = 1,
     report: Annotated[
         Path, typer.Option(metavar="FILE", help="write the HTML report there")
-    ] = Path("umbra-demo.html"),
+    ] = Path("reports/demo.html"),
 ) -> None:
     """Run the same load twice, reactive and predictive, on an emulated fabric (needs root)."""
     module = _need("topologies.demo", "the demo")
@@ -56,17 +58,48 @@ def bench(
 ) -> None:
     """Measure one part of umbra, beside its peers where they are installed."""
     module = _need("topologies.bench", "the benchmarks")
-    names: tuple[str, ...] = tuple(module.NAMES)
+    names = list(module.BENCHES)
     if name == "list":
-        typer.echo("\n".join(names))
+        if as_json:
+            print_json(names)
+        else:
+            out().print("\n".join(names))
         return
     if name not in names:
         fail(f"no benchmark {name!r}; use one of: {', '.join(names)}", 2)
-    result = module.run(name, switch=switch.value)
+    console = err()
+    try:
+        with console.status(f"{name} …") as shown:
+            result = module.run(
+                name, switch=switch.value, progress=lambda text: shown.update(f"{name}: {text}")
+            ).to_json()
+    except RuntimeError as error:
+        fail(f"{name}: {error}", 1)
     if as_json:
         print_json(result)
     else:
-        typer.echo(json.dumps(result, indent=2))
+        out().print(_figures(result))
+
+
+def _figures(result: Mapping[str, Any]) -> Table:
+    """The figures beside those of the peers."""
+    peers = result["versus"]
+    table = Table(title=f"umbra bench {result['bench']}", box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("figure", "value", "unit", "measured", "better", *peers):
+        table.add_column(column, justify="left" if column in ("figure", "unit") else "right")
+    for name, figure in result["figures"].items():
+        beside = [_peer(values, name) for values in peers.values()]
+        value = f"{figure['value']:,.4g}"
+        table.add_row(name, value, figure["unit"], str(figure["n"]), figure["better"], *beside)
+    for peer, values in peers.items():
+        if "absent" in values:
+            table.caption = f"{peer} is absent: {values['absent']}"
+    return table
+
+
+def _peer(values: Mapping[str, float | str], figure: str) -> str:
+    value = values.get(figure, "-")
+    return value if isinstance(value, str) else f"{value:,.4g}"
 
 
 def _need(module: str, what: str) -> ModuleType:

@@ -74,8 +74,9 @@ def weight(
         out().print(f"{router}: the planner decides again; {answer['shift_pct']:g} % shifted now")
     else:
         out().print(
-            f"{router}: {shift_pct} % of its new connections go to its shadows from the next cycle "
-            f"on; umbra weight {router} auto undoes it",
+            f"{router}: {shift_pct} % of its new connections are to go to its shadows, from the "
+            f"next cycle on (umbra decisions --router {router} tells what came of it; "
+            f"umbra weight {router} auto undoes it)",
             soft_wrap=True,
         )
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -42,7 +43,15 @@ def clock(time_s: float) -> str:
 
 
 def _table(title: str, *columns: str, right: Sequence[str] = ()) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return table
@@ -80,6 +89,7 @@ def _notes(router: Json) -> Text:
     for condition, words, style in (
         (not router["up"], "down", "red"),
         (router["breach"], "in breach", "bold red"),
+        (bool(router["refused_per_s"]), f"refuses {number(router['refused_per_s'], 1)}/s", "red"),
         (router["frozen"], "frozen", "blue"),
         (router["manual_pct"] is not None, "set by hand", "cyan"),
         (router["anomaly_severity"] > 0, f"anomaly {router['anomaly_severity']:.1f}/5", "yellow"),
@@ -90,41 +100,51 @@ def _notes(router: Json) -> Text:
     return notes
 
 
+def _at(forecast: Json, horizon_s: float) -> Json:
+    """The forecast's horizon nearest to `horizon_s`."""
+    nearest: Json = min(forecast["horizons"], key=lambda item: abs(item["horizon_s"] - horizon_s))
+    return nearest
+
+
 def _band(forecast: Json | None, horizon_s: float) -> str:
-    """The median at the horizon nearest to `horizon_s`, with the outermost quantiles."""
+    """The median, with the outermost quantiles."""
     if forecast is None or not forecast["horizons"]:
         return NONE
-    nearest = min(forecast["horizons"], key=lambda item: abs(item["horizon_s"] - horizon_s))
-    quantiles = nearest["quantiles"]
+    quantiles = _at(forecast, horizon_s)["quantiles"]
     names = sorted(quantiles)
     low, high = quantiles[names[0]], quantiles[names[-1]]
-    middle = quantiles.get("p50")
-    return f"{number(middle)} [{number(low)}…{number(high)}] in {nearest['horizon_s']:g} s"
+    return f"{number(quantiles.get('p50'))} [{number(low)}…{number(high)}]"
+
+
+def _expected_breach(forecast: Json | None) -> str:
+    if forecast is None:
+        return NONE
+    text = f"{forecast['breach_probability'] * 100:.0f} %"
+    return text if forecast["lead_s"] is None else f"{text} in {forecast['lead_s']:.0f} s"
 
 
 def routers(rows: Sequence[Json], horizon_s: float = 30.0) -> Table:
-    """The service routers."""
-    table = _table(
-        "Service routers", "name", "live/capacity", "available", "threshold", "new/s", "refused/s",
-        "shifted", "to", "forecast of live", "breach", "lead", "notes",
-        right=("live/capacity", "available", "threshold", "new/s", "refused/s", "shifted", "breach",
-               "lead"),
-    )  # fmt: skip
+    """The service routers. The forecast is of the connections alive at the nearest horizon."""
+    horizons = {
+        _at(router["forecast"], horizon_s)["horizon_s"]
+        for router in rows
+        if router["forecast"] and router["forecast"]["horizons"]
+    }
+    ahead = f"live in {min(horizons, default=horizon_s):g} s"
+    columns = ("name", "live/cap.", "free (min)", "new/s", "shifted", ahead, "breach", "notes")
+    table = _table("Service routers", *columns, right=columns[1:4])
     for router in rows:
-        forecast = router["forecast"]
-        probability = forecast["breach_probability"] if forecast else None
+        shifted = f"{router['shift_pct']:g} %"
+        if router["shift_pct"] and router["shadows"]:
+            shifted += f" to {', '.join(router['shadows'])}"
         table.add_row(
             router["name"],
             f"{number(router['live'])}/{router['capacity'] or NONE}",
-            number(router["available"]),
-            str(router["threshold_available"]),
+            f"{number(router['available'])} ({router['threshold_available']})",
             number(router["new_per_s"], 1),
-            number(router["refused_per_s"], 1),
-            f"{router['shift_pct']:g} %",
-            ", ".join(router["shadows"]) or NONE,
-            _band(forecast, horizon_s),
-            number(probability * 100 if probability is not None else None, 0, " %"),
-            number(forecast["lead_s"] if forecast else None, 0, " s"),
+            shifted,
+            _band(router["forecast"], horizon_s),
+            _expected_breach(router["forecast"]),
             _notes(router),
         )
     return table
@@ -153,8 +173,8 @@ def header(state: Json, version: str, url: str) -> Text:
     line = Text(f"umbra {version} at {url}: ")
     line.append(f"{up} of {total} switches up", style="green" if up == total else "red")
     line.append(f"; cycle {cycle['number']}, one every {cycle['period_s']:g} s")
-    if cycle["last_ms"]:
-        line.append(f", the last took {sum(cycle['last_ms'].values()):.0f} ms")
+    if "total" in cycle["last_ms"]:
+        line.append(f", the last took {cycle['last_ms']['total']:.0f} ms")
     line.append("; predictive" if cycle["predictive"] else "; thresholds only")
     if state["frozen"]:
         line.append("; frozen", style="bold blue")
@@ -163,16 +183,25 @@ def header(state: Json, version: str, url: str) -> Text:
     return line
 
 
+def troubles(found: Mapping[str, str]) -> Text:
+    """What goes wrong now, one line each."""
+    lines = [f"{name}: {what}" for name, what in sorted(found.items())]
+    return Text("\n".join(("Troubles", *lines)), style="red")
+
+
 def decision(item: Json) -> Text:
     """One decision as one line of a log."""
     line = Text(f"{clock(item['time_s'])}  ")
     line.append(f"{item['kind']:<8}", style=KIND_STYLES.get(item["kind"], ""))
-    line.append(f"  {item['router']:<6}  ")
+    router = "all" if item["router"] == "*" else item["router"]
+    line.append(f"  {router:<6}  ")
     before, after = item["shift_before_pct"], item["shift_after_pct"]
-    line.append(f"{before:g} → {after:g} %" if before != after else f"stays at {after:g} %")
-    if item["shadows"]:
-        line.append(f" to {', '.join(item['shadows'])}")
-    line.append(f"  {item['trigger']}: {item['reason']}")
+    if item["kind"] not in ("freeze", "unfreeze"):
+        line.append(f"{before:g} → {after:g} %" if before != after else f"stays at {after:g} %")
+        if item["shadows"]:
+            line.append(f" to {', '.join(item['shadows'])}")
+        line.append(f"  {item['trigger']}: ")
+    line.append(item["reason"])
     if item["dry_run"]:
         line.append("  (dry run, not written)", style="yellow")
     elif item["written"]:

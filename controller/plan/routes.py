@@ -11,7 +11,8 @@ overload therefore leads to a constant shift, and only less demand brings connec
 Hysteresis: between two changes of direction of a router's shift lie at least ten cycles (with the
 default of one). Its first shift counts as one. What is lost with a failed or endangered shadow
 goes to the others at once, or back to its router, whatever the hysteresis says: no new
-connection may be sent where it is likely to fail.
+connection may be sent where it is likely to fail. Only when no router at all answers (the controller
+itself is cut off, or has just started) does everything stay as it is.
 """
 
 from __future__ import annotations
@@ -61,6 +62,11 @@ def plan_routes(
     `now_s` (Unix time) only stamps the decisions; cycles are counted by the state.
     """
     cycle = state.cycle + 1
+    labels = {view.name: view.label for view in inputs.routers}
+    if not any(view.healthy for view in inputs.routers):
+        same = replace(state, cycle=cycle)
+        kept = shares(inputs.services, inputs.edges, labels, same)
+        return RoutesPlan(state=same, decisions=(), shares=kept, severities={})
     views = {view.name: view for view in inputs.routers}
     hosts = {shadow for own in state.routers.values() for shadow, _ in own.split}
     works = [_begin(view, state, cycle, settings, view.name in hosts) for view in inputs.routers]
@@ -86,7 +92,6 @@ def plan_routes(
         if after != RouterState() or work.view.name in routers:
             routers[work.view.name] = after
     result = replace(state, cycle=cycle, routers=routers)
-    labels = {view.name: view.label for view in inputs.routers}
     return RoutesPlan(
         state=result,
         decisions=tuple(decisions),

@@ -73,6 +73,7 @@ def unknown_router(name: str, known: list[str]) -> ApiError:
 
 def _of_http(error: HTTPException, request: Request) -> ApiError:
     remedies = {
+        400: ("invalid-request", "Request does not fit", "send one JSON object as the body"),
         404: ("not-found", "No such resource", "see /api/v1/openapi.json for the paths"),
         405: (
             "wrong-method",

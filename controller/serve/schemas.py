@@ -114,6 +114,7 @@ class RouterState(BaseModel):
     available: int | None
     threshold_available: int
     breach: bool
+    demand: float | None = Field(description="connections it would have without its shadows")
     new_per_s: float | None
     refused_per_s: float | None
     mean_duration_s: float | None
@@ -121,6 +122,7 @@ class RouterState(BaseModel):
     manual_pct: float | None
     frozen: bool
     shadows: list[str]
+    split: dict[str, int] = Field(description="shadow: percent of new connections it takes now")
     anomaly_severity: float
     forecast: ForecastState | None
 
@@ -144,6 +146,17 @@ class ServiceState(BaseModel):
     shares: list[ShareState]
 
 
+class StoreState(BaseModel):
+    """Rows of telemetry and lines of the audit log: written, waiting in memory, lost."""
+
+    path: str
+    written: int
+    waiting: int
+    discarded: int
+    audit_waiting: int
+    audit_discarded: int
+
+
 class State(BaseModel):
     """Everything at one moment: what `Controller.state()` returns."""
 
@@ -154,6 +167,9 @@ class State(BaseModel):
     nodes: list[NodeState]
     routers: list[RouterState]
     services: list[ServiceState]
+    troubles: dict[str, str] = Field(description="what goes wrong now")
+    trouble_counts: dict[str, int] = Field(description="how often each went wrong")
+    store: StoreState
 
 
 class DecisionState(BaseModel):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from p4switch.codegen import expressions as ex
 from p4switch.codegen.code import Label, Path, join
 from p4switch.codegen.context import Context
 from p4switch.codegen.expressions import Ex

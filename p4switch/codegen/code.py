@@ -158,7 +158,8 @@ def _settle(path: Path, common: Known, names: Locals, live: set[str] | None) -> 
         if var in common or (live is not None and var not in live):
             continue
         if path.held.get(var) == value:
-            names.relies_on_default(var)
+            if value == 0:
+                names.relies_on_default(var)
             continue
         path.held[var] = value
         missing.setdefault(names.constant(var, value), []).append(names[var])

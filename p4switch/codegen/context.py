@@ -195,11 +195,9 @@ class Context:
         if kind == "bool":
             return ex.TRUE if value else ex.FALSE
         if kind in ("runtime_data", "local"):
-            return params[value]
+            return params[int(value)]
         if kind == "stack_field":
             return self._last(path, value[0], value[1])
-        if kind == "header":
-            return self.get(path, value, "$valid$")
         if "op" in node:
             return self._operation(path, node, params)
         raise Unsupported(f"an operand of type {kind}")

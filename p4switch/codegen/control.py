@@ -39,7 +39,9 @@ class Control:
         self.meets = post_dominators(self.successors)
         self.live_at_end = live_at_end
         # an exit may leave any node for the end
-        self.exits = any(self.bodies.exits(a) for t in pipeline.tables.values() for a in t.actions.values())
+        self.exits = any(
+            self.bodies.exits(a) for t in pipeline.tables.values() for a in t.actions.values()
+        )
         self.live = backward(self.successors, self._transfer, live_at_end)
         self._emitted = 0
 
@@ -109,7 +111,9 @@ class Control:
         while node != end and path.alive:
             self._emitted += 1
             if self._emitted > MAX_EMITTED:
-                raise Unsupported(f"control {self.pipeline.name}: the control flow is too entangled")
+                raise Unsupported(
+                    f"control {self.pipeline.name}: the control flow is too entangled"
+                )
             condition = self.pipeline.conditions.get(node)
             meet = self.meets[node]
             if condition:
@@ -162,7 +166,10 @@ class Control:
                 header, name = inner["value"]
                 field = self.ctx.width_of(header, name)
                 if field.width == 1 and not field.signed:
-                    path.known[f"{header}.{name}"] = 1 if holds else 0
+                    var = f"{header}.{name}"
+                    if var not in path.known:
+                        path.held[var] = int(holds)  # the local says so itself
+                    path.known[var] = int(holds)
 
     def _meet(self, path: Path, branches: list[Path], meet: str) -> None:
         after = join(branches, self.ctx.names, self._live_at(meet))
@@ -293,9 +300,7 @@ class Control:
         wanted = set(targets.values())
         same = len(wanted) <= 1
         # a block that several actions share is emitted once, after all of them
-        shared = not same and any(
-            t != meet and list(targets.values()).count(t) > 1 for t in wanted
-        )
+        shared = not same and any(t != meet and list(targets.values()).count(t) > 1 for t in wanted)
         inner = not same and not shared
         branches: list[tuple[str, Path]] = []
         for action in node.actions.values():

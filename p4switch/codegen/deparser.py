@@ -94,8 +94,8 @@ class Deparser:
             pieces = []
             for i in range(len(group.sizes)):
                 var = f"{header}.{raw_name(group, i)}"
-                value = path.known.get(var)
-                pieces.append(self.ctx.names[var] if value is None else str(value))
+                known = path.known.get(var)
+                pieces.append(self.ctx.names[var] if known is None else str(known))
             return pieces
         whole = ex.FALSE
         for part in group.parts:

@@ -108,7 +108,13 @@ def _and(a: Ex, b: Ex) -> Ex:
         mask = y.const
         if mask == 0:
             return FALSE
-        if mask is not None and mask > 0 and mask & (mask + 1) == 0 and x.low >= 0 and x.high <= mask:
+        if (
+            mask is not None
+            and mask > 0
+            and mask & (mask + 1) == 0
+            and x.low >= 0
+            and x.high <= mask
+        ):
             return x
     tops = [e.high for e in (a, b) if e.low >= 0]
     low, high = (0, min(tops)) if tops else (-INF, INF)
@@ -200,7 +206,9 @@ def wrap_signed(a: Ex, width: int) -> Ex:
         return a
     if a.const is not None:
         return constant(((a.const + half) & (2 * half - 1)) - half)
-    return Ex(f"({a.p} + {literal(half)} & {literal(2 * half - 1)}) - {literal(half)}", -half, half - 1)
+    return Ex(
+        f"({a.p} + {literal(half)} & {literal(2 * half - 1)}) - {literal(half)}", -half, half - 1
+    )
 
 
 def clamp(a: Ex, low: int, high: int) -> Ex:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from p4switch.codegen import expressions as ex
-from p4switch.codegen import hashing
+from p4switch.codegen.checksums import Checksums
 from p4switch.codegen.code import Code, Path, join
 from p4switch.codegen.context import Context
 from p4switch.codegen.control import Control
 from p4switch.codegen.deparser import Deparser
 from p4switch.codegen.expressions import Ex
 from p4switch.codegen.parser import ParserCode
-from p4switch.codegen.primitives import conditional
 from p4switch.codegen.usage import STD
 
 Json = Any
@@ -45,8 +44,7 @@ class Functions:
         self.pends = bool(self.clones_e2e or self.resubmits or self.recirculates)
         self.parser = ParserCode(ctx, "return")
         self.deparser = Deparser(ctx, self.parser.tail_headers)
-        self.updates = [c for c in program.checksums if c.get("update", True)]
-        self.verifies = [c for c in program.checksums if c.get("verify", True)]
+        self.checksums = Checksums(ctx)
         self.stop = ""
         self.base = "n"
         self.all_vars = [v for h in program.headers for v in ctx.usage.header_vars(h)]
@@ -55,8 +53,9 @@ class Functions:
                 self.all_vars.append(f"{h}.$off")
         listed = {f"{h}.{f}" for fields in program.field_lists.values() for h, f in fields}
         self.egress_end = self.deparser.live() | listed | set(FLAGS) | {f"{STD}.egress_spec"}
-        for checksum in self.updates:
-            self.egress_end |= self._checksum_reads(checksum)
+        self.egress_end |= ctx.usage.counted
+        for checksum in self.checksums.updates:
+            self.egress_end |= self.checksums.reads(checksum)
         egress = Control(ctx, program.pipelines["egress"], "", self.egress_end)
         overwritten = {f"{STD}.{f}" for f in SET_AT_EGRESS}
         self.egress_in = egress.live_in | self.egress_end
@@ -68,14 +67,13 @@ class Functions:
         self.ingress_end = (self.egress_in - overwritten) | digested | listed | set(FLAGS)
         self.ingress_end |= {f"{STD}.{f}" for f in ("egress_spec", "mcast_grp", "priority")}
         self.ingress_end.add(f"{STD}.egress_rid")
-        metadata = {
-            v for v, h in ctx.usage.owner.items() if program.headers[h].is_metadata
-        }
+        metadata = {v for v, h in ctx.usage.owner.items() if program.headers[h].is_metadata}
         self.meta_vars = sorted((self.egress_in & metadata) - overwritten)
         self.header_vars = sorted(
             v
             for v in self.egress_in
-            if v not in metadata and (v in ("$tail", "$pos") or not v.startswith("$"))
+            if v not in metadata
+            and (v in ("$tail", "$pos") or not v.startswith("$") or v in ctx.usage.counted)
         )
 
     def _list_id(self, primitive: Json) -> int:
@@ -84,14 +82,6 @@ class Functions:
         if primitive["op"].startswith("clone_") or primitive["op"] == "generate_digest":
             return int(primitive["parameters"][1]["value"], 16)
         return 0
-
-    def _checksum_reads(self, checksum: Json) -> set[str]:
-        usage = self.ctx.usage
-        calculation = self.ctx.program.calculations[checksum["calculation"]]
-        reads = usage.inputs(list(calculation.inputs)) | {"$pos"}
-        reads |= {f"{h}.{f}" for h, f in usage.fields_in(checksum.get("if_cond"))}
-        header, name = checksum["target"]
-        return reads | {f"{header}.$valid$", f"{header}.{name}"}
 
     # assembly
 
@@ -110,7 +100,8 @@ class Functions:
         """A new function. Locals that are read before they are written are parameters with a
         default: the quickest way to have them all zero."""
         code = Code()
-        zero = dict.fromkeys((*self.all_vars, *FLAGS, "$tail", "$pos"), 0)
+        variables = (*self.all_vars, *FLAGS, "$tail", "$pos", *self.ctx.usage.counted)
+        zero = dict.fromkeys(variables, 0)
         top = Path(code, zero, dict(zero), {})
         self.ctx.names.defaulted = set()
         body = top.open(f"def {name}({', '.join(arguments)}")
@@ -162,12 +153,12 @@ class Functions:
         self.parser = ParserCode(ctx, self.stop)
         self.parser.live_after = ingress.live_in | self.ingress_end
         if checks:
-            for checksum in self.verifies:
-                self.parser.live_after |= self._checksum_reads(checksum)
+            for checksum in self.checksums.verifies:
+                self.parser.live_after |= self.checksums.reads(checksum)
         self.parser.emit(path)
         if checks:
-            for checksum in self.verifies:
-                self._verify(path, ingress, checksum)
+            for checksum in self.checksums.verifies:
+                self.checksums.verify(path, ingress, checksum)
         self._run(path, ingress, "ingress")
         if path.alive:
             self._after_ingress(path, list_id is None)
@@ -206,48 +197,6 @@ class Functions:
             path.alive = False
         else:
             path.adopt(after)
-
-    # checksums
-
-    def _verify(self, path: Path, control: Control, checksum: Json) -> None:
-        header, name = checksum["target"]
-
-        def body(inside: Path) -> None:
-            control.refine(inside, checksum.get("if_cond"), True)
-            inside.known[f"{header}.$valid$"] = 1
-            value = self._calculate(inside, checksum)
-            stored = self.ctx.unsigned(inside, header, name)
-            wrong = ex.compare("!=", value, stored)
-            mark = f"{STD}.checksum_error"
-            conditional(self.ctx, inside, wrong.code, lambda p: p.known.update({mark: 1}))
-
-        valid = self.ctx.get(path, header, "$valid$")
-        condition = self.ctx.evaluate(path, checksum.get("if_cond"), [])
-        self._guarded(path, ex.logical("and", valid, condition), body)
-
-    def _update(self, path: Path, control: Control, checksum: Json) -> None:
-        header, name = checksum["target"]
-
-        def body(inside: Path) -> None:
-            control.refine(inside, checksum.get("if_cond"), True)
-            value = self._calculate(inside, checksum)
-            self.ctx.set(inside, f"{header}.{name}", self.ctx.fit(header, name, value))
-
-        condition = self.ctx.evaluate(path, checksum.get("if_cond"), [])
-        valid = self.ctx.get(path, header, "$valid$")
-        if valid.const == 0:
-            return  # the field is not sent
-        self._guarded(path, condition, body)
-
-    def _guarded(self, path: Path, condition: Ex, body: Any) -> None:
-        if condition.const is None:
-            conditional(self.ctx, path, condition.code, body)
-        elif condition.const:
-            body(path)
-
-    def _calculate(self, path: Path, checksum: Json) -> Ex:
-        calculation = self.ctx.program.calculations[checksum["calculation"]]
-        return hashing.compute(self.ctx, path, calculation.algo, calculation.inputs)
 
     # between the pipelines
 
@@ -415,8 +364,6 @@ class Functions:
                 ctx.set(path, f"{STD}.{name}", ex.wrap(ex.local("now_us", 0, 1 << 48), bits))
         for name in ("enq_qdepth", "deq_timedelta", "deq_qdepth"):
             path.known[f"{STD}.{name}"] = 0
-        if self.multicasts and f"{STD}.egress_port" in path.known:
-            path.known[f"{STD}.egress_port"] = path.known[f"{STD}.egress_port"]
         self._run(path, egress, "egress")
         if path.alive:
             self._after_egress(path, egress, first)
@@ -440,8 +387,8 @@ class Functions:
         if not path.alive:
             return
         path.line("# deparser")
-        for checksum in self.updates:
-            self._update(path, egress, checksum)
+        for checksum in self.checksums.updates:
+            self.checksums.update(path, egress, checksum)
         for list_id, arm in self._arms(path, "$recirculate", self.recirculates):
             whole = Path(arm.code, {**arm.known, "$truncate": 0}, arm.held, arm.ranges)
             arm.line(f"packet = {self.deparser.emit(whole)}")

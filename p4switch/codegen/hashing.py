@@ -158,7 +158,9 @@ def _pack(ctx: Context, items: list[Item], total: int) -> str:
         left = item.width
         for size in sizes:
             left -= 8 * size
-            value = item.value if len(sizes) == 1 else ex.binary(">>", item.value, ex.constant(left))
+            value = (
+                item.value if len(sizes) == 1 else ex.binary(">>", item.value, ex.constant(left))
+            )
             if len(sizes) > 1 and left + 8 * size != item.width:
                 value = ex.wrap(value, 8 * size)
             codes += CODES[size]
@@ -182,7 +184,8 @@ def _checksum(path: Path, items: list[Item]) -> Ex:
             assert isinstance(last, list)
             last.append(item)
     started = False
-    static_bits, odd = 0, []
+    static_bits = 0
+    odd: list[str] = []
     for run in runs:
         if isinstance(run, Item):
             path.line(f"value = {run.value.code}")

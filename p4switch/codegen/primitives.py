@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from p4switch.codegen import expressions as ex
@@ -163,9 +164,7 @@ class Primitives:
 
     _drop = _mark_to_drop
 
-    def _clone_ingress_pkt_to_egress(
-        self, path: Path, args: list[Json], params: list[Ex]
-    ) -> None:
+    def _clone_ingress_pkt_to_egress(self, path: Path, args: list[Json], params: list[Ex]) -> None:
         session = ex.wrap(self.ctx.evaluate(path, args[0], params), 16)
         self.ctx.set(path, "$clone", ex.binary("|", session, ex.constant(CLONE_FLAG)))
         self.ctx.set(path, "$clone_list", self.ctx.evaluate(path, args[1], params))
@@ -221,7 +220,7 @@ class Primitives:
             if valid.const is None:
                 # only a header that was not valid is set to zero and lengthens the packet
                 guard = f"not {valid.p}"
-                conditional(self.ctx, path, guard, lambda p, h=h: self.make_valid(p, h))
+                conditional(self.ctx, path, guard, partial(self.make_valid, header=h))
                 path.known[f"{h}.$valid$"] = 1
                 self._others_invalid(path, h)
             else:
@@ -268,7 +267,9 @@ class Primitives:
 
     def _assign_header_stack(self, path: Path, args: list[Json], params: list[Ex]) -> None:
         self._assign_header(path, args, params)
-        self._copy_var(path, f"$next_{args[1]['value']}", f"$next_{args[0]['value']}")
+        source, target = f"$next_{args[1]['value']}", f"$next_{args[0]['value']}"
+        if source in path.known or target in self.ctx.usage.counted:
+            self._copy_var(path, source, target)
 
     def copy_header(self, path: Path, source: str, target: str) -> None:
         """Header assignment: the fields of a valid header, else only invalidity."""
@@ -309,6 +310,6 @@ class Primitives:
         var = f"$next_{stack}"
         if var in path.known:
             path.known[var] = min(max(path.known[var] + change, 0), size)
-        else:
+        elif var in self.ctx.usage.counted:
             local = self.ctx.names[var]
             path.line(f"{local} = min(max({local} + {change}, 0), {size})")

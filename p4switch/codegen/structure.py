@@ -15,7 +15,7 @@ def post_dominators(successors: Mapping[str, Sequence[str]]) -> dict[str, str]:
     depth: dict[str, int] = {END: 0}
     parent: dict[str, str] = {END: END}
     for node in reversed(order):
-        targets = [t for t in successors[node]]
+        targets = list(successors[node])
         meet = targets[0]
         for other in targets[1:]:
             a, b = meet, other

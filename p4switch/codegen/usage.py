@@ -57,6 +57,11 @@ class Usage:
                 )
                 self.layouts[name] = layout_of(header.type, needs)
 
+        # stacks whose fill level the pipelines ask for (lastIndex, size)
+        self.counted = {
+            f"$next_{e['right']['value']}"
+            for e in _operations([program.json.get("actions"), program.json["pipelines"]])
+        }
         self.owner: dict[str, str] = {}  # variable → its header
         for name in program.headers:
             self.owner.update(dict.fromkeys(self.header_vars(name), name))
@@ -103,7 +108,8 @@ class Usage:
             yield from self.fields_in(node["left"])
         elif kind in ("header", "header_union", "header_stack", "header_union_stack"):
             for h in self.headers_of(node):
-                yield h, "$valid$"
+                if not self.program.headers[h].is_metadata:
+                    yield h, "$valid$"
         else:
             for key, item in node.items():
                 if key != "source_info":
@@ -112,12 +118,12 @@ class Usage:
     def headers_of(self, node: Json) -> tuple[str, ...]:
         """Instances that a header, union or stack operand stands for."""
         kind, value = node["type"], node["value"]
+        if kind in ("header", "header_union") and value in self.program.unions:
+            return self.program.unions[value]
         if kind == "header":
             return (value,)
         if kind == "header_stack":
             return self.program.stacks[value]
-        if kind == "header_union":
-            return self.program.unions[value]
         if kind == "header_union_stack":
             unions = self.program.union_stacks[value]
             return tuple(h for u in unions for h in self.program.unions[u])
@@ -289,7 +295,9 @@ class Usage:
             self._read(item)
             position += 1
 
-    def covered(self, inputs: tuple[Json, ...], position: int) -> tuple[str, int, tuple[str, ...]] | None:
+    def covered(
+        self, inputs: tuple[Json, ...], position: int
+    ) -> tuple[str, int, tuple[str, ...]] | None:
         """(header, number, fields) of the byte-aligned group that the inputs list in full here."""
         item = inputs[position]
         if item["type"] != "field" or self.program.headers[item["value"][0]].is_metadata:
@@ -341,3 +349,16 @@ def _equalities(node: Json) -> Iterator[Json]:
         for key, item in node.items():
             if key != "source_info":
                 yield from _equalities(item)
+
+
+def _operations(node: Json) -> Iterator[Json]:
+    """Uses of a stack's fill level inside JSON."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _operations(item)
+    elif isinstance(node, dict):
+        if node.get("op") in ("last_stack_index", "size_stack"):
+            yield node
+        for key, item in node.items():
+            if key != "source_info":
+                yield from _operations(item)

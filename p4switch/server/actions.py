@@ -11,6 +11,9 @@ from p4switch.actions import ActionCall, ActionSet
 from p4switch.errors import InvalidArgument, ResourceExhausted, Unsupported
 from p4switch.server.codec import decode_bits, encode_bits
 
+MAX_SLOTS = 65_536
+"""Slots of a group or an action set whose program sets no limit: each one takes memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class ActionCodec:
@@ -81,6 +84,14 @@ def decode_watch(
     return -1
 
 
+def check_slots(owner: str, total: int, max_group_size: int) -> None:
+    """ResourceExhausted when weights sum to more than the program, or the switch, allows."""
+    limit = max_group_size or MAX_SLOTS
+    if total > limit:
+        whose = "max_group_size of the program" if max_group_size else "what the switch allows"
+        raise ResourceExhausted(f"{owner}: the weights sum to {total}, more than {limit}, {whose}")
+
+
 @dataclass(frozen=True, slots=True)
 class ActionScope:
     """The actions that one table or one action profile may call, by id and by name."""
@@ -134,11 +145,7 @@ class ActionScope:
             slots.append((call, weight, decode_watch(item)))
         if not slots:
             raise Unsupported(f"{self.owner}: the action set is empty; give at least one action")
-        if max_group_size and total > max_group_size:
-            raise ResourceExhausted(
-                f"{self.owner}: the weights sum to {total}, more than max_group_size "
-                f"{max_group_size} of the program"
-            )
+        check_slots(self.owner, total, max_group_size)
         return ActionSet(tuple(slots))
 
     def encode_set(self, action_set: ActionSet, out: p4r.ActionProfileActionSet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from p4switch.errors import InvalidArgument, SwitchError, Unsupported
 from p4switch.profiles import GroupMember
 from p4switch.replication import CloneSession, Replica
 from p4switch.server import entries
-from p4switch.server.actions import decode_port, decode_watch
+from p4switch.server.actions import check_slots, decode_port, decode_watch
 from p4switch.server.codec import decode_bits
 from p4switch.server.digests import Digests
 from p4switch.server.p4info import ProfileSchema, Schema, TableSchema
@@ -20,6 +21,7 @@ from p4switch.stateful import MeterState
 from p4switch.tables import Entry
 
 INSERT, MODIFY, DELETE = p4r.Update.INSERT, p4r.Update.MODIFY, p4r.Update.DELETE
+LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -53,6 +55,9 @@ class Writer:
                 results.append(None)
             except (SwitchError, RpcError) as error:
                 results.append(update_error(error))
+            except Exception as error:
+                LOG.exception("an update failed in a way that nobody foresaw: %s", update)
+                results.append(update_error(RpcError(rpc_code.INTERNAL, repr(error))))
         return results
 
     def _apply(self, update: p4r.Update) -> None:
@@ -165,6 +170,7 @@ class Writer:
         members = tuple(
             GroupMember(m.member_id, m.weight, decode_watch(m)) for m in message.members
         )
+        check_slots(profile.name, sum(m.weight for m in members), profile.max_group_size)
         if message.max_size < 0:
             raise InvalidArgument("Group max_size cannot be less than 0")
         if profile.max_group_size and message.max_size > profile.max_group_size:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from topologies import namespace
+from topologies.bench.progress import Progress
 from topologies.bench.result import Result
-
-Progress = Callable[[str], None]
 
 
 def _switch(switch: str, run_dir: Path, progress: Progress) -> Result:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import finsy as fy
@@ -16,12 +15,11 @@ from controller.act.program import Files, default_files
 from controller.model import SLOTS, Idle, NodePlan, SlotSet
 from controller.plan.fabric import fabric_plan
 from topologies.bench.fixture import frame, one_edge
+from topologies.bench.progress import Progress
 from topologies.bench.result import Better, Figure, Result, percentile
 from topologies.bench.traffic import Blaster, highest_rate_pps, round_trips_us
 from topologies.single import SingleSwitch, unavailable
 from topologies.switches import BMV2, EMBEDDED, choose
-
-Progress = Callable[[str], None]
 
 CLIENT_PORT = 3
 CONNECTIONS = 50  # packets of so many established connections take turns

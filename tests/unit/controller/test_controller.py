@@ -341,7 +341,7 @@ def test_a_store_that_cannot_be_written_does_not_stop_the_loop(tmp_path: Path) -
 
 
 def test_reported_connections_are_kept(tmp_path: Path) -> None:
-    one = SampledConnection("e1", 5.0, "10.1.1.10", "10.100.0.1", 6, 40000, 80, 1, 301)
+    one = SampledConnection("e1", START_S, "10.1.1.10", "10.100.0.1", 6, 40000, 80, 1, 301)
 
     async def story(world: World) -> None:
         world.driver.connections.put_nowait(one)
@@ -350,7 +350,7 @@ def test_reported_connections_are_kept(tmp_path: Path) -> None:
     play(tmp_path, calm, story)
     with contextlib.closing(sqlite3.connect(tmp_path / "umbra.db")) as found:
         rows = found.execute("SELECT * FROM connections").fetchall()
-    assert rows == [(5.0, "e1", "10.1.1.10", "10.100.0.1", 6, 40000, 80, 1, 301)]
+    assert rows == [(START_S, "e1", "10.1.1.10", "10.100.0.1", 6, 40000, 80, 1, 301)]
 
 
 def test_a_listener_that_fails_disturbs_nobody(tmp_path: Path) -> None:

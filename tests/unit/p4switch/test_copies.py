@@ -177,3 +177,11 @@ def test_the_replication_engine_refuses_nonsense() -> None:
         engine.insert_clone(0, CloneSession(()))
     engine.clear()
     assert engine.multicast == {}
+
+
+def test_passes_may_be_spread_over_turns(p: Pipeline) -> None:
+    whole = p.process(order(8, 3), 5, T)
+    assert p.submit(order(8, 3), 5, T) == []
+    assert p.resume(0) == []
+    assert p.resume(10) == whole
+    assert not p.pending

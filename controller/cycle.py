@@ -1,0 +1,315 @@
+"""One turn of the loop: observe → forecast → plan → write → remember.
+
+The only place that knows all of these. A part that fails is named, counted and left out of this
+turn; the others go on with what they have: without counters on what was last seen (for three
+periods), without a forecast on thresholds alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Protocol
+
+from controller.act.shares import ShareWriter, Writer, Written
+from controller.config import Config
+from controller.events import ForecastMade, Publisher, ShiftDecided
+from controller.model import (
+    Decision,
+    Fabric,
+    Kind,
+    NodeCounters,
+    Outcome,
+    RouterSample,
+    SampledConnection,
+    Stage,
+)
+from controller.observe.demand import Demand, DemandTracker
+from controller.observe.history import History
+from controller.observe.samples import Sampler
+from controller.plan.routes import plan_routes
+from controller.plan.routes_shares import base_pct
+from controller.plan.routes_state import (
+    RouterView,
+    RouteSettings,
+    RoutesInputs,
+    RoutesPlan,
+    RoutesState,
+    ServiceView,
+)
+from controller.plan.shadows import candidates
+from controller.predict import Foresight, Outlook, make_forecaster
+from controller.trouble import Troubles
+
+STALE_PERIODS = 3.0  # a sample older than this says nothing
+MOST_CONNECTIONS = 5_000  # digests taken over in one turn
+
+
+class Status(Protocol):
+    """State of the connection to a switch."""
+
+    @property
+    def up(self) -> bool: ...
+
+    @property
+    def reconciled(self) -> bool: ...
+
+
+class Driver(Writer, Protocol):
+    """What a turn needs of the fabric driver."""
+
+    connections: asyncio.Queue[SampledConnection]
+
+    async def read_counters(self) -> list[NodeCounters]:
+        """Counters of the switches that answer."""
+
+    def status(self) -> Mapping[str, Any]:
+        """Switch → Status."""
+
+
+class Recorder(Protocol):
+    """Where everything that happens is remembered; never blocks, never raises."""
+
+    def counters(self, counters: NodeCounters) -> None: ...
+
+    def sample(self, sample: RouterSample, demand: Demand, shift_pct: float) -> None: ...
+
+    def connections(self, connections: list[SampledConnection]) -> None: ...
+
+    def forecasts(self, outlooks: Mapping[str, Outlook]) -> None: ...
+
+    def decision(self, decision: Decision, outcome: Outcome, time_s: float) -> None: ...
+
+
+class Cycle:
+    """The loop's parts and what they remember between turns."""
+
+    def __init__(
+        self,
+        config: Config,
+        fabric: Fabric,
+        driver: Driver,
+        recorder: Recorder,
+        publisher: Publisher,
+        troubles: Troubles,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config
+        self.fabric = fabric
+        self.routers = fabric.stage(Stage.ROUTER)
+        self.labels = {router.name: router.label for router in self.routers}
+        self.edges = tuple(edge.name for edge in fabric.stage(Stage.EDGE))
+        self.services = tuple(ServiceView(s.id, s.routers) for s in fabric.services)
+        self.base = {service.id: base_pct(service, self.labels) for service in self.services}
+        self.candidates = candidates(
+            fabric, per_router=config.shadows.per_router, overrides=config.shadows.overrides
+        )
+        self.writer = ShareWriter(fabric, driver)
+        limits = {r.name: float(r.capacity - r.threshold_available) for r in self.routers}
+        self.foresight = Foresight(limits, make_forecaster(config))
+        self.sampler = Sampler(frozenset(self.labels))
+        self.tracker = DemandTracker(self.base, frozenset(self.edges))
+        self.history = History()
+        self.state = RoutesState()
+        self.dry: RoutesState | None = self.state if config.cycle.dry_run else None
+        self.samples: dict[str, RouterSample] = {}
+        self.demands: dict[str, Demand] = {}
+        self.outlooks: dict[str, Outlook] = {}
+        self.last_ms: dict[str, float] = {}
+        self._parts_ms: dict[str, float] = {}
+        self.number = 0
+        self.finished_s: float | None = None
+        self._driver = driver
+        self._recorder = recorder
+        self._publisher = publisher
+        self._troubles = troubles
+        self._clock = clock
+        self._reading: asyncio.Task[list[NodeCounters]] | None = None
+
+    @property
+    def settings(self) -> RouteSettings:
+        """The planner's rules as configured."""
+        cycle = self.config.cycle
+        return RouteSettings(
+            predictive=cycle.predictive,
+            surge=cycle.surge,
+            ramp_pct=cycle.ramp_pct,
+            max_shift_pct=cycle.max_shift_pct,
+            restore_pct=cycle.restore_pct,
+            min_probability=cycle.min_probability,
+            direction_changes=cycle.direction_changes_per_10_cycles,
+            horizon_s=self.config.forecast.horizons_s[-1],
+            shadows=self.config.shadows.per_router,
+            dry_run=self.dry is not None,
+        )
+
+    async def turn(self) -> tuple[Decision, ...]:
+        """One cycle; returns its decisions. Does not raise."""
+        self._parts_ms, start_s = {}, time.perf_counter()
+        now_s = self._clock()
+        counters: list[NodeCounters] = []
+        with self._part("read"):
+            counters = await self._read()
+        with self._part("sample"):
+            self._sample(counters)
+        with self._part("predict"):
+            if self.config.cycle.predictive:
+                await self._predict(now_s)
+        plan: RoutesPlan | None = None
+        with self._part("plan"):
+            inputs = RoutesInputs(self.views(now_s), self.services, self.edges, self.candidates)
+            plan = plan_routes(self.dry or self.state, inputs, now_s, self.settings)
+        decisions: tuple[Decision, ...] = ()
+        if plan is not None:
+            decided_s = time.perf_counter()
+            written = Written()
+            with self._part("write"):
+                written = await self._write(plan)
+            decisions = plan.decisions
+            with self._part("record"):
+                self._conclude(plan, written, (time.perf_counter() - decided_s) * 1000)
+        self.number += 1
+        self.finished_s = self._clock()
+        self._parts_ms["total"] = (time.perf_counter() - start_s) * 1000
+        self.last_ms = self._parts_ms
+        return decisions
+
+    def views(self, now_s: float) -> tuple[RouterView, ...]:
+        """All routers as the planner sees them."""
+        status = self._driver.status()
+        stale_s = now_s - STALE_PERIODS * self.config.cycle.period_s
+        views = []
+        for router in self.routers:
+            node = status.get(router.name)
+            view = RouterView(
+                router.name,
+                router.label,
+                router.capacity,
+                router.threshold_available,
+                healthy=node is not None and node.up and node.reconciled,
+            )
+            sample = self.samples.get(router.name)
+            if sample is not None and sample.time_s >= stale_s:
+                demand = self.demands[router.name].count
+                view = replace(view, live=float(sample.live), demand=demand)
+                view = _foreseen(view, self.outlooks.get(router.name))
+            views.append(view)
+        return tuple(views)
+
+    def shifted_services(self) -> list[int]:
+        """Services of which some edge is known to hold other shares than the base."""
+        away = []
+        for service in self.services:
+            base = {self.labels[name]: pct for name, pct in self.base[service.id].items() if pct}
+            held = (self.writer.held(edge, service.id) for edge in self.edges)
+            if any(own and own != base for own in held):
+                away.append(service.id)
+        return away
+
+    async def close(self) -> None:
+        """End what is still under way."""
+        await self.writer.close()
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def _read(self) -> list[NodeCounters]:
+        """This cycle's counters. A switch that does not answer in time must not hold up the turn:
+        its reading is left to go on, and what it brings is used in a later one.
+        """
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._driver.read_counters())
+        await asyncio.wait({self._reading}, timeout=0.8 * self.config.cycle.period_s)
+        if not self._reading.done():
+            raise TimeoutError("some switch did not answer with its counters in time")
+        reading, self._reading = self._reading, None
+        return reading.result()
+
+    def _sample(self, counters: list[NodeCounters]) -> None:
+        reading = self.sampler.update(counters)
+        for node in reading.restarted:
+            self._troubles.count("restarted", f"{node} started anew")
+        demands = self.tracker.update(reading, self.shifted_services())
+        for one in counters:
+            self._recorder.counters(one)
+        for name, sample in reading.samples.items():
+            demand = demands[name]
+            self.samples[name], self.demands[name] = sample, demand
+            self.history.add(
+                name, sample.time_s, demand.count, demand.new_per_s, demand.mean_duration_s
+            )
+            if not math.isnan(demand.new_per_s):
+                self.foresight.surge(name, sample.time_s, demand.new_per_s)
+            self._recorder.sample(sample, demand, self.state.of(name).shift_pct)
+        taken: list[SampledConnection] = []
+        while len(taken) < MOST_CONNECTIONS and not self._driver.connections.empty():
+            taken.append(self._driver.connections.get_nowait())
+        if taken:
+            self._recorder.connections(taken)
+
+    async def _predict(self, now_s: float) -> None:
+        found: dict[str, Outlook] = {}
+        try:
+            series = self.history.all(self.labels)
+            found = await asyncio.to_thread(self.foresight.look, series, now_s)
+        finally:
+            self.outlooks = found  # after a failure none: an old one must not be acted upon
+        forecasts = {n: o.forecast for n, o in self.outlooks.items() if o.forecast is not None}
+        if forecasts:
+            threats = {n: o.breach for n, o in self.outlooks.items() if o.breach is not None}
+            self._recorder.forecasts(self.outlooks)
+            self._publisher.publish(ForecastMade(now_s, forecasts, threats))
+
+    async def _write(self, plan: RoutesPlan) -> Written:
+        if self.dry is not None:
+            self.dry = plan.state
+            self.state = replace(self.state, cycle=plan.state.cycle)
+            return Written()
+        self.state = plan.state
+        changed = self.writer.want(plan.shares)
+        up = frozenset(name for name, node in self._driver.status().items() if node.up)
+        return await self.writer.write(changed, up, 0.5 * self.config.cycle.period_s)
+
+    def _conclude(self, plan: RoutesPlan, written: Written, elapsed_ms: float) -> None:
+        for edge, error in written.failed:
+            self._troubles.begin(f"write {edge}", error)
+        for edge in written.edges:
+            self._troubles.end(f"write {edge}")
+        for decision in plan.decisions:
+            tried = bool(written.edges or written.failed) and not decision.dry_run
+            wrote = tried and decision.kind is not Kind.HOLD
+            outcome = Outcome(decision.id, (), (), None)
+            if wrote:
+                outcome = Outcome(decision.id, written.edges, written.failed, elapsed_ms)
+            self._recorder.decision(decision, outcome, self._clock())
+            self._publisher.publish(ShiftDecided(decision, outcome))
+
+    @contextmanager
+    def _part(self, name: str) -> Iterator[None]:
+        start_s = time.perf_counter()
+        try:
+            yield
+        except Exception as error:
+            self._troubles.fail(name, error)
+        else:
+            self._troubles.end(name)
+        finally:
+            self._parts_ms[name] = (time.perf_counter() - start_s) * 1000
+
+
+def _foreseen(view: RouterView, outlook: Outlook | None) -> RouterView:
+    if outlook is None:
+        return view
+    surge = outlook.surge
+    return replace(
+        view,
+        demand_p50=outlook.p50,
+        demand_p95=outlook.p95,
+        breach_probability=outlook.breach.probability if outlook.breach else None,
+        lead_s=outlook.breach.lead_s if outlook.breach else None,
+        anomaly_severity=surge.severity if surge is not None and surge.active else 0.0,
+    )

@@ -1,0 +1,139 @@
+"""Remembers everything that happens: the store and the audit log, written by a thread of their own.
+
+Nothing here waits for a disk: adding puts rows into memory, `flush_soon` starts a write unless one is
+still under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+from controller.audit import AuditLog
+from controller.config import Config
+from controller.model import Decision, NodeCounters, Outcome, RouterSample, SampledConnection
+from controller.observe.demand import Demand
+from controller.observe.store import Store
+from controller.predict import Outlook
+from controller.trouble import Troubles
+from ml.series import Series
+
+RECENT = 5_000  # decisions kept in memory for the API
+EVERY_FORECAST = 64  # routers up to which every cycle's forecasts are stored
+THINNED_S = 10.0  # for more routers: one forecast of each in so many seconds
+PRUNE_EVERY_S = 10.0
+
+
+class Recorder:
+    """Owns the store, the audit log and their thread."""
+
+    def __init__(self, config: Config, troubles: Troubles) -> None:
+        self.store = Store(
+            config.store.path,
+            troubles,
+            retention_s=config.store.retention_s,
+            buffer_rows=config.store.buffer_rows,
+        )
+        self.audit = AuditLog(config.audit.path, troubles)
+        self._recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="umbra-store")
+        self._flushing: Future[None] | None = None
+        self._stored_s = float("-inf")
+        self._pruned_s = float("-inf")
+
+    def counters(self, counters: NodeCounters) -> None:
+        """One switch's counters."""
+        self.store.add_counters(counters)
+
+    def sample(self, sample: RouterSample, demand: Demand, shift_pct: float) -> None:
+        """One router's sample."""
+        self.store.add_sample(sample, demand, shift_pct)
+
+    def connections(self, connections: list[SampledConnection]) -> None:
+        """Digests."""
+        self.store.add_connections(connections)
+
+    def forecasts(self, outlooks: Mapping[str, Outlook]) -> None:
+        """The forecasts of one cycle."""
+        made = [outlook for outlook in outlooks.values() if outlook.forecast is not None]
+        if not made or made[0].forecast is None:
+            return
+        now_s = made[0].forecast.made_at_s
+        if len(made) > EVERY_FORECAST and now_s - self._stored_s < THINNED_S:
+            return
+        self._stored_s = now_s
+        for outlook in made:
+            if outlook.forecast is not None:
+                self.store.add_forecast(outlook.forecast, outlook.breach)
+
+    def decision(self, decision: Decision, outcome: Outcome, time_s: float) -> None:
+        """A decision and what came of it."""
+        self.store.add_decision(decision)
+        self.store.add_outcome(outcome, time_s)
+        plain = asdict(decision) | asdict(outcome)
+        del plain["decision_id"]
+        plain["kind"] = decision.kind.value
+        self._recent.append(plain)
+        self._thread.submit(self.audit.add, decision, outcome)
+
+    def recent(
+        self,
+        *,
+        limit: int,
+        router: str | None = None,
+        kind: str | None = None,
+        since_s: float | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """The newest decisions, newest first."""
+        found: list[Mapping[str, Any]] = []
+        for one in reversed(self._recent):
+            if since_s is not None and one["time_s"] < since_s:
+                break
+            if router in (None, one["router"]) and kind in (None, one["kind"]):
+                found.append(one)
+                if len(found) >= limit:
+                    break
+        return found
+
+    def flush_soon(self, now_s: float) -> None:
+        """Write what waits, in the background; now and then forget what is too old."""
+        if self._flushing is not None and not self._flushing.done():
+            return
+        prune = now_s - self._pruned_s >= PRUNE_EVERY_S
+        if prune:
+            self._pruned_s = now_s
+        self._flushing = self._thread.submit(self._flush, now_s if prune else None)
+
+    async def load(self, routers: Sequence[str], since_s: float) -> list[Series]:
+        """The stored series of these routers, without blocking the loop."""
+        loop = asyncio.get_running_loop()
+        return [
+            await loop.run_in_executor(self._thread, self.store.series, router, since_s)
+            for router in routers
+        ]
+
+    async def meta(self, key: str) -> str | None:
+        """A value that an earlier run remembered."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.store.meta, key)
+
+    async def remember_decisions(self) -> None:
+        """Take over the latest decisions of an earlier run."""
+        loop = asyncio.get_running_loop()
+        rows = await loop.run_in_executor(self._thread, lambda: self.store.decisions(limit=RECENT))
+        self._recent.extendleft(rows)
+
+    async def close(self) -> None:
+        """Write what waits and close the files."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self.store.close)
+        await loop.run_in_executor(self._thread, self.audit.close)
+        self._thread.shutdown()
+
+    def _flush(self, prune_s: float | None) -> None:
+        self.audit.flush()
+        if self.store.flush() and prune_s is not None:
+            self.store.prune(prune_s)
