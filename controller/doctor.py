@@ -229,7 +229,7 @@ def _mininet() -> Finding:
         False,
         f"only in {DEBIAN_PYTHON}" if debian else "not installed",
         "no emulated fabric: no demo, no tests/fabric",
-        "make venv (it lets this environment see it)" if debian else "apt install mininet",
+        "make setup (it lets this environment see it)" if debian else "apt install mininet",
     )
 
 

@@ -177,7 +177,7 @@ def _one(
     record = RunRecord(name, seconds, capacity, threshold, traffic, snapshots, tuple(decisions))
     summary = record.summary
     console.print(
-        f"{title}: {summary.connections} connections, {summary.breach_s:.1f} s in breach, "
+        f"{title}: {summary.connections} connections, {round(summary.breach_s, 2):.1f} s in breach, "
         f"{summary.refused_per_1000:.1f} refused per 1000",
         highlight=False,
     )
@@ -244,7 +244,19 @@ def _publish(
             json_file.parent.mkdir(parents=True, exist_ok=True)
             result = {"seed": seed, "switch": kind, "seconds": seconds, "runs": runs}
             json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    for path in (report_file, json_file):
+        if path is not None:
+            _give_back(path)
     console.print(f"report: {report_file}", highlight=False)
+
+
+def _give_back(path: Path) -> None:
+    """Under sudo the file belongs to whoever called it, and so does a folder made for it."""
+    user, group = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
+    if user and group:
+        os.chown(path, int(user), int(group))
+        if not any(entry != path for entry in path.parent.iterdir()):
+            os.chown(path.parent, int(user), int(group))
 
 
 def table(runs: Mapping[str, Mapping[str, Any]], found: list[Prediction]) -> Table:

@@ -58,8 +58,8 @@ def html(
         f"<h1>umbra: the same load, twice</h1><p class=quiet>{len(reactive.capacity)} service routers, "
         f"{runs['reactive']['connections']} real TCP connections per run, {reactive.seconds:.0f} s each, "
         f"{kind}, seed {seed}</p>",
-        f"<p>Clients open connections to {len(reactive.capacity)} services. Each service has a router of its own, "
-        f"which holds at most <b>{capacity}</b> connections and refuses more. With fewer than <b>{threshold}</b> left it is "
+        f"<p>Clients open connections to {len(reactive.capacity)} services. Each has a router of its own, which "
+        f"holds at most <b>{capacity}</b> connections and refuses more. With fewer than <b>{threshold}</b> left it is "
         "<b>in breach</b>. "
         "Two of the services outgrow their router for a while, one after the other. umbra can send part of a "
         "router's <i>new</i> connections to two others, its shadows; those that exist stay where they are. "

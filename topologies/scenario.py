@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from topologies.clos import ClosSpec, configuration
-from topologies.load.curves import Constant, Curve, Ramp, Sum
+from topologies.load.curves import Constant, Curve, Ramp
 from topologies.load.schedule import Demand, Planned, schedule
 
 CAPACITY = 200  # connections per router
 THRESHOLD = 30  # available connections: fewer is a breach
-BASE_PER_S = 6.0
-TOP_PER_S = 34.0
+BASE_PER_S = 6.0  # new connections of the services that have a peak
+TOP_PER_S = 35.0
+CALM_PER_S = 3.5  # of the others
 MEAN_DURATION_S = 8.0
 INTERVAL_S = 2.0  # between the requests on a connection
 LONGEST_S = MEAN_DURATION_S * 1.25
 API_PORT = 8741
-SHADOWS = {
-    "r1": ["r3", "r4"],
-    "r2": ["r3", "r4"],
-}  # r1 and r2 have their peaks: they do not help each other
+# r1 and r2 have the peaks: they do not help each other.
+SHADOWS = {"r1": ["r3", "r4"], "r2": ["r3", "r4"]}
+TWO_PEAKS_S = 65.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,24 @@ class Peak:
 
 
 def peaks(seconds: float) -> tuple[Peak, ...]:
-    """Service 1 first, later service 2. In a run of less than 75 s they are shorter and steeper."""
-    unit = min(1.0, seconds / 75.0)
-    shape = (12.0 * unit, 8.0 * unit, 6.0 * unit)
-    return (Peak(1, seconds * 0.19, *shape), Peak(2, seconds * 0.55, *shape))
+    """Service 1 first, later service 2; a short run has one peak, a very short one a steep one.
+
+    The steeper a rise, the less of it can be seen ahead: 75 s are a good length.
+    """
+    if seconds >= TWO_PEAKS_S:
+        unit = min(1.0, seconds / 75.0)
+        starts = {1: seconds * 0.19, 2: seconds * 0.55}
+    else:
+        unit = min(1.0, (seconds - 4.0) / 40.0)
+        starts = {1: seconds * 0.22}
+    return tuple(
+        Peak(service, start_s, 12.0 * unit, 8.0 * unit, 6.0 * unit)
+        for service, start_s in starts.items()
+    )
 
 
 def config(*, predictive: bool) -> dict[str, Any]:
-    """The controller's configuration; the two runs differ in `cycle.predictive` and in nothing
-    else.
-    """
+    """The controller's configuration; the runs differ in `cycle.predictive` and in nothing else."""
     settings: dict[str, Any] = {
         "cycle": {"period_s": 1.0, "predictive": predictive},
         "api": {"host": "127.0.0.1", "port": API_PORT},
@@ -63,12 +71,11 @@ def connections(config: Mapping[str, Any], seed: int, seconds: float) -> tuple[P
     """Every connection of a run, the same for both."""
     demands = []
     for service in config["services"]:
-        rises: tuple[Curve, ...] = tuple(
-            Ramp(0.0, TOP_PER_S - BASE_PER_S, peak.start_s, peak.rise_s, peak.hold_s, peak.fall_s)
-            for peak in peaks(seconds)
-            if peak.service == service["id"]
-        )
-        curve = Sum((Constant(BASE_PER_S), *rises))
+        curve: Curve = Constant(CALM_PER_S)
+        for peak in peaks(seconds):
+            if peak.service == service["id"]:
+                shape = (peak.start_s, peak.rise_s, peak.hold_s, peak.fall_s)
+                curve = Ramp(BASE_PER_S, TOP_PER_S, *shape)
         demands.append(
             Demand(service["id"], service["address"], service["port"], curve, MEAN_DURATION_S)
         )

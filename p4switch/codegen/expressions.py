@@ -82,6 +82,9 @@ def binary(op: str, a: Ex, b: Ex) -> Ex:
             return a
         return Ex(f"{a.p} - {b.p}", a.low - b.high, a.high - b.low)
     if op == "*":
+        if a.const in (0, 1) or b.const in (0, 1):
+            x, y = (a, b) if a.const in (0, 1) else (b, a)
+            return y if x.const else FALSE
         corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
         return Ex(f"{a.p} * {b.p}", min(corners), max(corners))
     if op in ("/", "%"):

@@ -232,29 +232,31 @@ class Primitives:
             path.known[var] = 0
         path.known[f"{header}.$valid$"] = 1
         self._others_invalid(path, header)
-        self._grow(path, self.ctx.program.headers[header].type.fixed_bits // 8)
+        self._grow(path, ex.constant(self.ctx.program.headers[header].type.fixed_bits // 8))
 
     def _others_invalid(self, path: Path, header: str) -> None:
         for other in self.ctx.program.union_members.get(header, ()):
             path.known[f"{other}.$valid$"] = 0
 
-    def _grow(self, path: Path, nbytes: int) -> None:
-        """Keep the packet length that the egress pipeline sees."""
+    def _grow(self, path: Path, nbytes: Ex) -> None:
+        """Keep the packet length that the egress pipeline sees, if it looks."""
+        if "packet_length" not in self.ctx.usage.accessed.get(STD, ()):
+            return
         grown = self.ctx.pseudo(path, "$grown")
         if grown.const is None:
             grown = Ex(grown.code, -ex.INF, ex.INF, True)
-        self.ctx.set(path, "$grown", ex.binary("+", grown, ex.constant(nbytes)))
+        self.ctx.set(path, "$grown", ex.binary("+", grown, nbytes))
 
     def _remove_header(self, path: Path, args: list[Json], params: list[Ex]) -> None:
         for h in self.ctx.usage.headers_of(args[0]):
             valid = self.ctx.get(path, h, "$valid$")
-            nbytes = self.ctx.program.headers[h].type.fixed_bits // 8
-            if valid.const:
-                self._grow(path, -nbytes)
-            elif valid.const is None and self.ctx.program.has_field(STD, "packet_length"):
-                grown = self.ctx.pseudo(path, "$grown")
-                change = ex.binary("*", valid, ex.constant(nbytes))
-                self.ctx.set(path, "$grown", ex.binary("-", grown, change))
+            size = ex.constant(self.ctx.program.headers[h].type.fixed_bits // 8)
+            varbit = self.ctx.usage.layouts[h].varbit
+            if varbit and f"{h}.{varbit.name}" not in path.known:
+                name = self.ctx.names[f"{h}.{varbit.name}"]
+                size = ex.binary("+", size, ex.local(f"len({name})", 0, 1 << 16))
+            if valid.const != 0:
+                self._grow(path, ex.binary("-", ex.FALSE, ex.binary("*", valid, size)))
             path.known[f"{h}.$valid$"] = 0
 
     def _assign_header(self, path: Path, args: list[Json], params: list[Ex]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("mininet", reason="mininet is not installed")
+
 from harness.whole import Whole
 from topologies.clos import ClosSpec, ServiceSpec, configuration
 from topologies.load.analysis import Traffic, live, shares_pct, summarise

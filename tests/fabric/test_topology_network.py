@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("mininet", reason="mininet is not installed")
+
 from topologies import switch_node
 from topologies.clos import ClosSpec, configuration
 from topologies.net import Network
