@@ -21,6 +21,7 @@ STOP_TIMEOUT_S = 15.0
 REQUEST_TIMEOUT_S = 2.0
 POLL_S = 0.1
 MOST_DECISIONS = 1000
+LOG_LINES = 8
 CONFIG_FILE = "umbra.yaml"
 
 
@@ -67,17 +68,17 @@ class Daemon:
                 start_new_session=True,
             )
 
+    def _last_lines(self) -> str:
+        if not self.log_path.exists():
+            return "it is empty"
+        lines = self.log_path.read_text(errors="replace").splitlines()[-LOG_LINES:]
+        return f"the end of {self.log_path}:" + "".join(f"\n    {line}" for line in lines)
+
     def check(self) -> None:
         """DaemonError with the end of the log if the process has ended."""
         if self._process is None or self._process.poll() is not None:
-            code = "never started" if self._process is None else f"code {self._process.poll()}"
-            lines = (
-                self.log_path.read_text(errors="replace").splitlines()[-8:]
-                if self.log_path.exists()
-                else []
-            )
-            tail = "".join(f"\n    {line}" for line in lines)
-            raise DaemonError(f"the controller ended ({code}); the end of {self.log_path}:{tail}")
+            how = "was not started" if self._process is None else f"ended ({self._process.poll()})"
+            raise DaemonError(f"the controller {how}; {self._last_lines()}")
 
     def wait_ready(self, waiting: Callable[[int, int], None] = lambda _done, _all: None) -> None:
         """Return when every switch is connected and reconciled. `waiting` is told (ready, all) on
@@ -98,7 +99,8 @@ class Daemon:
                     if not node["reconciled"]
                 )
                 raise DaemonError(
-                    f"not ready after {READY_TIMEOUT_S:g} s: {late or 'no answer'}; see {self.log_path}"
+                    f"not ready after {READY_TIMEOUT_S:g} s: {late or 'no answer'}; "
+                    f"{self._last_lines()}"
                 )
             time.sleep(POLL_S)
 

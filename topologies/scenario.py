@@ -15,7 +15,7 @@ from topologies.load.curves import Constant, Curve, Ramp
 from topologies.load.schedule import Demand, Planned, schedule
 
 CAPACITY = 200  # connections per router
-THRESHOLD = 30  # available connections: fewer is a breach
+THRESHOLD = 25  # available connections: fewer is a breach
 BASE_PER_S = 6.0  # new connections of the services that have a peak
 TOP_PER_S = 35.0
 CALM_PER_S = 3.5  # of the others
@@ -42,14 +42,15 @@ class Peak:
 def peaks(seconds: float) -> tuple[Peak, ...]:
     """Service 1 first, later service 2; a short run has one peak, a very short one a steep one.
 
-    The steeper a rise, the less of it can be seen ahead: 75 s are a good length.
+    Before the first there is time to see what is usual. The steeper a rise, the less of it can be seen
+    ahead: 75 s are a good length.
     """
     if seconds >= TWO_PEAKS_S:
         unit = min(1.0, seconds / 75.0)
-        starts = {1: seconds * 0.19, 2: seconds * 0.55}
+        starts = {1: seconds * 0.24, 2: seconds * 0.6}
     else:
         unit = min(1.0, (seconds - 4.0) / 40.0)
-        starts = {1: seconds * 0.22}
+        starts = {1: seconds * 0.35}
     return tuple(
         Peak(service, start_s, 12.0 * unit, 8.0 * unit, 6.0 * unit)
         for service, start_s in starts.items()

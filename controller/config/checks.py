@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path as FilePath
 
+from controller.config.addresses import is_loopback
 from controller.config.errors import Path, Problem
 from controller.config.sections import Backend, Client, Config, Switch, port
 
@@ -327,21 +328,12 @@ def _events(config: Config) -> Iterator[Problem]:
 
 
 def _api(config: Config) -> Iterator[Problem]:
-    if not _is_loopback(config.api.host) and config.api.token_file is None:
+    if not is_loopback(config.api.host) and config.api.token_file is None:
         yield Problem(
             ("api", "host"),
             f"{config.api.host} can be reached from other machines and no token is asked for",
             "set api.token_file, or listen on 127.0.0.1",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _a(stage: str) -> str:

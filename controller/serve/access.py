@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+
+from controller.config.addresses import is_loopback
 
 MIN_TOKEN_CHARS = 16
 
@@ -20,16 +21,6 @@ class Access:
 
     token: str | None
     hosts: frozenset[str] | None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether binding to `host` keeps the API on this machine (of names, only localhost)."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def read_token(path: Path) -> str:

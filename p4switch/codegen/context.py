@@ -101,6 +101,8 @@ class Context:
         var = f"{header}.{name}"
         if name == "$valid$" and self.program.headers[header].is_metadata:
             return ex.TRUE
+        if var in self.names.varbits:  # bytes: they can be compared, copied and sent
+            return Ex('b""' if var in path.known else self.names[var], simple=True)
         if var in path.known:
             return ex.constant(path.known[var])
         low, high = self.bounds(header, name)
@@ -158,7 +160,7 @@ class Context:
         index = self._index(path, target["left"], params)
         fitted = self.fit(elements[0], name, value)
         if index.const is not None:
-            if index.const < len(elements):
+            if 0 <= index.const < len(elements):
                 self.set(path, f"{elements[index.const]}.{name}", fitted)
             return
         path.line(f"value = {fitted.code}")
@@ -171,6 +173,18 @@ class Context:
             path.assigned(var)
             path.line(f"if index == {i}:")
             path.line(f"    {local} = value")
+
+    def choices(self, path: Path, node: Json, params: list[Ex]) -> tuple[tuple[str, ...], Ex]:
+        """Headers that an operand may stand for, and the index that decides among them."""
+        while node.get("type") == "expression":
+            node = node["value"]
+        if node.get("type") == "stack_field":  # stack.last
+            elements = self.program.stacks[node["value"][0]]
+            count = path.known.get(f"$next_{node['value'][0]}")
+            if count is None:
+                raise Unsupported(f"{node['value'][0]}.last outside the parser")
+            return elements, ex.constant(max(count - 1, 0))
+        return self.usage.dereferenced(node), self._index(path, node, params)
 
     def _index(self, path: Path, node: Json, params: list[Ex]) -> Ex:
         while node.get("type") == "expression":
@@ -260,11 +274,16 @@ class Context:
         name = self.program.headers[elements[0]].type.fields[offset].name
         index = self._index(path, node, params)
         if index.const is not None:
-            if index.const >= len(elements):
+            if not 0 <= index.const < len(elements):
                 return ex.FALSE
             return self.get(path, elements[index.const], name)
         values = [self.get(path, h, name).code for h in elements]
-        code = f"({', '.join(values)},)[{index.code}] if {index.p} < {len(elements)} else 0"
+        inside = (
+            f"{index.p} < {len(elements)}"
+            if index.low >= 0
+            else f"0 <= {index.p} < {len(elements)}"
+        )
+        code = f"({', '.join(values)},)[{index.code}] if {inside} else 0"
         return Ex(code, *self.bounds(elements[0], name))
 
     def _same_headers(self, path: Path, left: Json, right: Json) -> Ex:
@@ -273,9 +292,6 @@ class Context:
         for a, b in pairs:
             equal = ex.logical("and", self.get(path, a, "$valid$"), self.get(path, b, "$valid$"))
             for f in self.program.headers[a].type.fields:
-                if f.width < 0:
-                    one, two = self.names[f"{a}.{f.name}"], self.names[f"{b}.{f.name}"]
-                    raise Unsupported(f"comparing the varbit fields {one} and {two}")
                 field_equal = ex.compare("==", self.get(path, a, f.name), self.get(path, b, f.name))
                 equal = ex.logical("and", equal, field_equal)
             same = ex.logical("and", same, equal)

@@ -149,4 +149,3 @@ class Copies:
         if grown.const == 0:
             return base
         return f"{base} + {grown.p}" if grown.const is None else f"{base} + {grown.const}"
-

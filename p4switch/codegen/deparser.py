@@ -44,6 +44,8 @@ class Deparser:
             if valid.const == 0:
                 continue
             code = self._bytes(path, header)
+            if not code:
+                continue  # a header without fields
             parts.append(code if valid.const else f'({code} if {valid.p} else b"")')
         tail = self.ctx.pseudo(path, "$tail")
         parts.append("data" if tail.const == 0 else f"data[{tail.code}:]")
@@ -63,8 +65,7 @@ class Deparser:
         if layout.varbit:
             middle = varbit(self.ctx, path, header, layout.varbit.name).code
             after = self._packed(path, header, layout.after)
-            code = " + ".join(c for c in (code, middle, after) if c)
-            return f"({code})"
+            return f"({' + '.join(c for c in (code, middle, after) if c)})"
         return code
 
     def _received(self, path: Path, header: str, layout: Layout) -> str:

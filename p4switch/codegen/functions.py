@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from p4switch.codegen import expressions as ex
 from p4switch.codegen.checksums import Checksums
 from p4switch.codegen.code import Code, Path, join
 from p4switch.codegen.context import Context
 from p4switch.codegen.control import Control
+from p4switch.codegen.copies import EGRESS_CLONE, NORMAL, RECIRCULATED, RESUBMITTED, Copies
 from p4switch.codegen.deparser import Deparser
 from p4switch.codegen.expressions import Ex
 from p4switch.codegen.parser import ParserCode
 from p4switch.codegen.usage import STD
 
-Json = Any
-# standard_metadata.instance_type
-NORMAL, INGRESS_CLONE, EGRESS_CLONE, RECIRCULATED, REPLICATED, RESUBMITTED = 0, 1, 2, 4, 5, 6
 # what egress sets before the program sees it
 SET_AT_EGRESS = (
     *("egress_port", "egress_spec", "egress_rid", "instance_type", "packet_length"),
@@ -25,11 +21,11 @@ SET_AT_EGRESS = (
 FLAGS = ("$clone", "$clone_list", "$digest", "$resubmit", "$recirculate", "$truncate", "$grown")
 
 
-class Functions:
+class Functions(Copies):
     """Generates the source of one program."""
 
     def __init__(self, ctx: Context) -> None:
-        self.ctx = ctx
+        super().__init__(ctx)
         program = ctx.program
         self.pends = bool(self.clones_e2e or self.resubmits or self.recirculates)
         self.parser = ParserCode(ctx, "return")
@@ -59,12 +55,8 @@ class Functions:
         self.ingress_end.add(f"{STD}.egress_rid")
         metadata = {v for v, h in ctx.usage.owner.items() if program.headers[h].is_metadata}
         self.meta_vars = sorted((self.egress_in & metadata) - overwritten)
-        self.header_vars = sorted(
-            v
-            for v in self.egress_in
-            if v not in metadata
-            and (v in ("$tail", "$pos") or not v.startswith("$") or v in ctx.usage.counted)
-        )
+        locals_ = {*self.all_vars, "$tail", "$pos", *ctx.usage.counted}
+        self.header_vars = sorted((self.egress_in & locals_) - metadata)
 
     # assembly
 

@@ -260,15 +260,31 @@ class Primitives:
             path.known[f"{h}.$valid$"] = 0
 
     def _assign_header(self, path: Path, args: list[Json], params: list[Ex]) -> None:
+        targets, to = self.ctx.choices(path, args[0], params)
+        sources, of = self.ctx.choices(path, args[1], params)
+        for i, target in enumerate(targets):
+            for j, source in enumerate(sources):
+                tests = [ex.compare("==", index, ex.constant(k)) for index, k in ((to, i), (of, j))]
+                if len(targets) == 1:
+                    tests[0] = ex.TRUE
+                if len(sources) == 1:
+                    tests[1] = ex.TRUE
+                test = ex.logical("and", *tests)
+                if test.const:
+                    self.copy_header(path, source, target)
+                elif test.const is None:
+                    copy = partial(self.copy_header, source=source, target=target)
+                    conditional(self.ctx, path, test.code, copy)
+
+    def _assign_union(self, path: Path, args: list[Json], params: list[Ex]) -> None:
         usage = self.ctx.usage
         for to, of in zip(usage.headers_of(args[0]), usage.headers_of(args[1]), strict=True):
             self.copy_header(path, of, to)
 
-    _assign_union = _assign_header
-    _assign_union_stack = _assign_header
+    _assign_union_stack = _assign_union
 
     def _assign_header_stack(self, path: Path, args: list[Json], params: list[Ex]) -> None:
-        self._assign_header(path, args, params)
+        self._assign_union(path, args, params)
         source, target = f"$next_{args[1]['value']}", f"$next_{args[0]['value']}"
         if source in path.known or target in self.ctx.usage.counted:
             self._copy_var(path, source, target)

@@ -98,7 +98,7 @@ class Usage:
             yield value[0], value[1]
         elif kind == "stack_field" and isinstance(value, list):
             for h in self.program.stacks[value[0]]:
-                yield h, value[1]
+                yield h, "$valid$" if value[1] == "last" else value[1]
         elif kind == "union_stack_field" and isinstance(value, list):
             for union in self.program.union_stacks[value[0]]:
                 yield f"{union}.{value[1]}", value[2]
@@ -137,6 +137,8 @@ class Usage:
             return (node["value"],)
         if node.get("op") == "dereference_header_stack":
             return self.program.stacks[node["left"]["value"]]
+        if node.get("type") == "stack_field" and node["value"][1] == "last":
+            return self.program.stacks[node["value"][0]]
         raise Unsupported(f"a header operand {node.get('op') or node.get('type')}")
 
     def targets(self, node: Json) -> list[str]:
@@ -326,7 +328,9 @@ class Usage:
             self._flip(self.headers_of(params[0]), True)
         elif op in ("assign_header", "assign_union", "assign_header_stack", "assign_union_stack"):
             to, of = self.headers_of(params[0]), self.headers_of(params[1])
-            for pair in zip(to, of, strict=True):
+            if op == "assign_header":  # either side may be a stack element chosen at run time
+                self._tie((*to, *of))
+            for pair in zip(to, of, strict=op != "assign_header"):
                 self._tie(pair)
             self._flip(to, True)
         for expression in _equalities(params):

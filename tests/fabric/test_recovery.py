@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
-from harness.fabric import Running, running, wait_reconciled
-from topologies.clos import ClosSpec, ServiceSpec
+from harness.fabric import SMALLEST, Running, running, wait_reconciled
 
-SPEC = ClosSpec(
-    edges=1,
-    spines=1,
-    routers=2,
-    backends=1,
-    clients=1,
-    capacity=100,
-    threshold=10,
-    services=(ServiceSpec("web", routers=("r1",)),),
-    base_port=53000,
-)
+SPEC = replace(SMALLEST, base_port=53000)
 
 
 async def until_down(fabric: Running, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -11,20 +12,11 @@ import yaml
 from controller.config import Config, parse
 from controller.daemon import Controller
 from controller.events import Event, ShiftDecided
-from topologies.clos import ClosSpec, ServiceSpec, configuration
+from harness.fabric import SMALLEST
+from topologies.clos import configuration
 from topologies.net import Network
 
-SPEC = ClosSpec(
-    edges=2,
-    spines=1,
-    routers=2,
-    backends=1,
-    clients=1,
-    capacity=100,
-    threshold=10,
-    services=(ServiceSpec("web", routers=("r1",)),),
-    base_port=54000,
-)
+SPEC = replace(SMALLEST, edges=2, base_port=54000)
 
 
 async def session(config: Config, until: Callable[[Controller, list[Event]], bool]) -> Controller:

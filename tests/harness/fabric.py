@@ -18,10 +18,21 @@ from controller.config import parse
 from controller.model import Fabric, Idle, SlotSet
 from controller.plan.fabric import fabric_plan, slot_set_id
 from controller.plan.slots import slots
-from topologies.clos import ClosSpec, configuration
+from topologies.clos import ClosSpec, ServiceSpec, configuration
 from topologies.net import Network
 
 T = TypeVar("T")
+
+SMALLEST = ClosSpec(
+    edges=1,
+    spines=1,
+    routers=2,
+    backends=1,
+    clients=1,
+    capacity=100,
+    threshold=10,
+    services=(ServiceSpec("web", routers=("r1",)),),
+)
 
 
 @dataclass

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from controller.cli import app
+from harness.yaml_fabric import FABRIC_YAML as GOOD
 
 COMMANDS = [
     "run",
@@ -40,25 +41,6 @@ ASKING = [
     ["weight", "r1", "30"],
     ["dry-run", "on"],
 ]
-GOOD = """\
-umbra: 1
-switches:
-  - {name: e1, stage: edge, device_id: 1, address: "127.0.0.1:50001", label: 101,
-     mac: 02:00:00:00:01:01, subnet: 10.1.1.0/24}
-  - {name: s1, stage: spine, device_id: 11, address: "127.0.0.1:50011", label: 201,
-     mac: 02:00:00:00:02:01, subnet: 10.2.1.0/24}
-  - {name: r1, stage: router, device_id: 21, address: "127.0.0.1:50021", label: 301,
-     mac: 02:00:00:00:03:01, capacity: 400, threshold_available: 100}
-links:
-  - {a: e1:1, b: s1:1}
-  - {a: r1:1, b: s1:2}
-clients:
-  - {name: c1, port: e1:9, ip: 10.1.1.10, mac: 02:00:00:00:04:01}
-backends:
-  - {name: b1, port: s1:9, ip: 10.2.1.10, mac: 02:00:00:00:05:01, label: 401}
-services:
-  - {id: 1, name: web, address: 10.100.0.1, port: 80, routers: [r1], backends: [b1]}
-"""
 
 
 def umbra(*arguments: str, **environment: str) -> Result:
@@ -145,18 +127,18 @@ def test_a_good_file_fits(tmp_path: Path) -> None:
     file.write_text(GOOD)
     result = umbra("check", str(file))
     assert result.exit_code == 0
-    assert "fits: 1 edge, 1 spine, 1 service router, 2 links, 1 backend, 1 service" in result.stdout
+    assert "fits: 1 edge, 1 spine, 2 service routers, 3 links, 1 backend, 1 service" in result.stdout
 
 
 def test_every_problem_of_a_bad_file_is_a_line_with_file_line_and_key(tmp_path: Path) -> None:
     file = tmp_path / "umbra.yaml"
-    file.write_text(GOOD.replace("capacity: 400", "capacitty: 400").replace("port: 80", "port: 0"))
+    file.write_text(GOOD.replace("capacity: 400", "capacitty: 400", 1).replace("port: 80", "port: 0"))
     result = umbra("check", str(file))
     assert result.exit_code == 1
     lines = result.stderr.splitlines()
     assert lines[0].startswith(f"{file}:8: switches[2].capacitty: unknown key")
     assert "`capacity`" in lines[0]
-    assert lines[1].startswith(f"{file}:17: services[0].port: ")
+    assert lines[1].startswith(f"{file}:20: services[0].port: ")
 
 
 def test_a_bad_file_as_json_has_line_key_and_remedy(tmp_path: Path) -> None:
@@ -168,7 +150,7 @@ def test_a_bad_file_as_json_has_line_key_and_remedy(tmp_path: Path) -> None:
     assert report["ok"] is False
     (problem,) = report["problems"]
     assert problem["key"] == "colour"
-    assert problem["line"] == 18
+    assert problem["line"] == 21
     assert problem["remedy"]
 
 

@@ -122,8 +122,8 @@ def build(draw: st.DrawFn, depth: int) -> tuple[ex.Ex, int]:
         return ex.wrap(a, 9), va & 511
     if kind == "s":
         return ex.wrap_signed(a, 9), ((va + 256) & 511) - 256
-    value = {"+": va + vb, "-": va - vb, "*": va * vb, "&": va & vb, "|": va | vb, "^": va ^ vb}
-    return ex.binary(kind, a, b), value[kind]
+    results = {"+": va + vb, "-": va - vb, "*": va * vb, "&": va & vb, "|": va | vb, "^": va ^ vb}
+    return ex.binary(kind, a, b), results[kind]
 
 
 @st.composite

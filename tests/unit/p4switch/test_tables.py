@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def ask(p: Pipeline, kind: int, a: int, b: int = 0, c: int = 0, now_us: int = 0)
     return struct.unpack(">HBB", out[8:])
 
 
-ENTRIES = {
+ENTRIES: dict[str, list[tuple[tuple[Any, ...], int, int]]] = {
     "I.by_prefix": [
         (((0, 0),), 0, 1),
         (((0x0A000000, 8),), 0, 2),

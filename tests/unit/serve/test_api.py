@@ -17,32 +17,10 @@ from controller.config import load
 from controller.daemon import Controller
 from controller.serve import schemas
 from controller.serve.host import serve
+from harness.yaml_fabric import running_yaml
 
 PATIENCE_S = 30.0
-FABRIC = """\
-umbra: 1
-cycle: {period_s: 0.1}
-api: {port: PORT}
-switches:
-  - {name: e1, stage: edge, device_id: 1, address: "127.0.0.1:1", label: 101,
-     mac: 02:00:00:00:01:01, subnet: 10.1.1.0/24}
-  - {name: s1, stage: spine, device_id: 11, address: "127.0.0.1:1", label: 201,
-     mac: 02:00:00:00:02:01, subnet: 10.2.1.0/24}
-  - {name: r1, stage: router, device_id: 21, address: "127.0.0.1:1", label: 301,
-     mac: 02:00:00:00:03:01, capacity: 400, threshold_available: 100}
-  - {name: r2, stage: router, device_id: 22, address: "127.0.0.1:1", label: 302,
-     mac: 02:00:00:00:03:02, capacity: 400, threshold_available: 100}
-links:
-  - {a: e1:1, b: s1:1}
-  - {a: r1:1, b: s1:2}
-  - {a: r2:1, b: s1:3}
-clients:
-  - {name: c1, port: e1:9, ip: 10.1.1.10, mac: 02:00:00:00:04:01}
-backends:
-  - {name: b1, port: s1:9, ip: 10.2.1.10, mac: 02:00:00:00:05:01, label: 401}
-services:
-  - {id: 1, name: web, address: 10.100.0.1, port: 80, routers: [r1], backends: [b1]}
-"""
+FABRIC = running_yaml(0.1, "PORT")
 
 
 @pytest.fixture(scope="module")
