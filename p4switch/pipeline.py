@@ -87,6 +87,15 @@ class Pipeline:
             passes -= 1
         return out
 
+    def alone(self, packet: bytes, ingress_port: int, now_us: int) -> Output:
+        """`process`, while passes of other packets that wait go on waiting."""
+        others = tuple(self.pending)
+        self.pending.clear()
+        try:
+            return self.process(packet, ingress_port, now_us)
+        finally:
+            self.pending.extend(others)
+
     # state
 
     def _table(self, node: TableNode) -> Table:

@@ -11,9 +11,10 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Protocol
 
 from p4switch.errors import FailedPrecondition, InvalidArgument
 from p4switch.rxring import RxRing, is_up
@@ -22,9 +23,28 @@ from p4switch.sender import BATCH, SendBuffer
 LOG = logging.getLogger(__name__)
 
 Outputs = list[tuple[int, bytes]]
-Process = Callable[[bytes, int, int], Outputs]
+PASSES = 32  # of recirculating packets, between two looks at the ports
+RECIRCULATED = -1  # stands for a port in messages
 RTMGRP_LINK = 1
 REPAIR_PERIOD_S = 0.5
+
+
+class Program(Protocol):
+    """What the loop needs of a pipeline."""
+
+    @property
+    def pending(self) -> Sized:
+        """Passes that wait for `resume`."""
+
+    @property
+    def submit(self) -> Callable[[bytes, int, int], Outputs]:
+        """(packet, ingress port, now_us) → outputs of the first pass; others then wait."""
+
+    def alone(self, packet: bytes, ingress_port: int, now_us: int) -> Outputs:
+        """All passes of this packet, and of no other."""
+
+    def resume(self, passes: int) -> Outputs:
+        """At most so many of the passes that wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +102,9 @@ class Port:
 
 
 class PacketLoop:
-    """Runs packets through `process` and sends what it returns.
+    """Runs packets through the program and sends what it returns.
+
+    A packet that recirculates takes turns with those that arrive: forwarding goes on meanwhile.
 
     `now_us` is the switch's clock; `on_cpu` gets packets that leave on cpu_port;
     `on_port_status` hears when a port has gone down or up (Port.is_up).
@@ -91,14 +113,14 @@ class PacketLoop:
     def __init__(
         self,
         ports: dict[int, str],
-        process: Process | None,
+        program: Program | None,
         now_us: Callable[[], int],
         *,
         cpu_port: int | None = None,
         on_cpu: Callable[[bytes], None],
         on_port_status: Callable[[int], None],
     ) -> None:
-        self._process = process
+        self._program = program
         self._now_us = now_us
         self._cpu_port = cpu_port
         self._on_cpu = on_cpu
@@ -139,9 +161,9 @@ class PacketLoop:
         self._close_ports()
         os.close(self._waker)
 
-    def install(self, process: Process) -> None:
+    def install(self, program: Program) -> None:
         """Packets that arrive from now on run through this program."""
-        self._process = process
+        self._program = program
 
     def inject(self, port: int, packet: bytes, result: Future[Outputs] | None = None) -> None:
         """Any thread: process a packet as if it came in on `port`; `result` gets the outputs."""
@@ -170,7 +192,13 @@ class PacketLoop:
                 poller.register(fd, select.EPOLLIN)
             repair_s: float | None = None
             while not self._is_stopped:
-                timeout_s = None if repair_s is None else max(0.0, repair_s - time.monotonic())
+                program = self._program
+                is_busy = program is not None and len(program.pending) > 0
+                if is_busy:
+                    self._resume()
+                    timeout_s: float | None = 0.0
+                else:
+                    timeout_s = None if repair_s is None else max(0.0, repair_s - time.monotonic())
                 for fd, events in poller.poll(timeout_s):
                     port = by_fd.get(fd)
                     if port is not None:
@@ -195,13 +223,14 @@ class PacketLoop:
         port.rx_packets += len(frames)
         port.rx_bytes += sum(map(len, frames))
         number, now_us, ports = port.number, self._now_us, self.ports
-        process = self._process
-        if process is None:
+        program = self._program
+        if program is None:
             return
+        submit = program.submit
         busy: dict[int, Port] = {}
         for frame in frames:
             try:
-                results = process(frame, number, now_us())
+                results = submit(frame, number, now_us())
             except Exception:
                 self._failed(number)
                 continue
@@ -221,30 +250,44 @@ class PacketLoop:
         injected = self._injected
         while injected:
             number, packet, result = injected.popleft()
-            outputs = self._run_one(packet, number)
+            outputs = self._run_one(packet, number, whole=result is not None)
             if result is not None:
                 result.set_result(list(outputs))
-            for egress, data in outputs:
-                target = self.ports.get(egress)
-                if target is not None:
-                    target.outgoing.append(data)
-                    if len(target.outgoing) >= BATCH:
-                        self._flush(target)
-                else:
-                    self._elsewhere(egress, data)
-        for target in self.ports.values():
-            if target.outgoing:
-                self._flush(target)
+            self._send(outputs)
 
-    def _run_one(self, packet: bytes, number: int) -> Outputs:
-        process = self._process
-        if process is None:
+    def _run_one(self, packet: bytes, number: int, *, whole: bool) -> Outputs:
+        program = self._program
+        if program is None:
             return []
         try:
-            return process(packet, number, self._now_us())
+            run = program.alone if whole else program.submit
+            return run(packet, number, self._now_us())
         except Exception:
             self._failed(number)
             return []
+
+    def _resume(self) -> None:
+        program = self._program
+        if program is not None:
+            try:
+                outputs = program.resume(PASSES)
+            except Exception:
+                self._failed(RECIRCULATED)
+            else:
+                self._send(outputs)
+
+    def _send(self, outputs: Outputs) -> None:
+        for egress, data in outputs:
+            target = self.ports.get(egress)
+            if target is not None:
+                target.outgoing.append(data)
+                if len(target.outgoing) >= BATCH:
+                    self._flush(target)
+            else:
+                self._elsewhere(egress, data)
+        for target in self.ports.values():
+            if target.outgoing:
+                self._flush(target)
 
     def _elsewhere(self, egress: int, data: bytes) -> None:
         if egress == self._cpu_port:

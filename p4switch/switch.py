@@ -52,7 +52,7 @@ class Switch:
             cpu_port=cpu_port,
             make_pipeline=self._make_pipeline,
             install=self._install,
-            inject=self._inject_cpu,
+            inject=self.inject_packet_out,
         )
         credentials = tls.credentials() if tls is not None else None
         self._loop = PacketLoop(
@@ -131,9 +131,10 @@ class Switch:
             if not port.is_up:
                 pipeline.set_port_status(number, False)
         self.pipeline = pipeline
-        self._loop.install(pipeline.process)
+        self._loop.install(pipeline)
 
-    def _inject_cpu(self, packet: bytes) -> None:
+    def inject_packet_out(self, packet: bytes) -> None:
+        """Process a packet, with its packet-out header, as if the controller had sent it."""
         assert self._cpu_port is not None
         self._loop.inject(self._cpu_port, packet)
 
