@@ -127,12 +127,16 @@ def test_a_good_file_fits(tmp_path: Path) -> None:
     file.write_text(GOOD)
     result = umbra("check", str(file))
     assert result.exit_code == 0
-    assert "fits: 1 edge, 1 spine, 2 service routers, 3 links, 1 backend, 1 service" in result.stdout
+    assert (
+        "fits: 1 edge, 1 spine, 2 service routers, 3 links, 1 backend, 1 service" in result.stdout
+    )
 
 
 def test_every_problem_of_a_bad_file_is_a_line_with_file_line_and_key(tmp_path: Path) -> None:
     file = tmp_path / "umbra.yaml"
-    file.write_text(GOOD.replace("capacity: 400", "capacitty: 400", 1).replace("port: 80", "port: 0"))
+    file.write_text(
+        GOOD.replace("capacity: 400", "capacitty: 400", 1).replace("port: 80", "port: 0")
+    )
     result = umbra("check", str(file))
     assert result.exit_code == 1
     lines = result.stderr.splitlines()
