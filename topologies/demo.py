@@ -98,6 +98,8 @@ def _inside(
         }
         _publish(console, records, kind, seed, seconds, json_file, report_file)
     except KeyboardInterrupt:
+        if keep is None:
+            shutil.rmtree(directory, ignore_errors=True)
         console.print("\nstopped; nothing is left behind")
         return 130
     except (DemoError, DaemonError, LoadError, NetworkError, SwitchError, OSError) as error:

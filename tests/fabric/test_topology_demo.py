@@ -67,7 +67,12 @@ def demo(directory: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env={**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "COLUMNS": "200",
+            "OMP_NUM_THREADS": "1",
+            "TMPDIR": str(directory),
+        },
     )
     try:
         yield process
@@ -125,6 +130,7 @@ def test_a_stopped_demo_says_so_and_leaves_no_process_and_no_namespace(
         assert "Traceback" not in output
     assert gone(processes)
     assert not networks() & made
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_even_a_killed_demo_leaves_no_process_and_no_namespace(tmp_path: Path) -> None:
