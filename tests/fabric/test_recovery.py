@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
-from harness.fabric import SMALLEST, Running, running, wait_reconciled
+import pytest
 
-SPEC = replace(SMALLEST, base_port=53000)
+pytest.importorskip("mininet", reason="mininet is not installed")
 
+from harness.whole import SMALLEST, Whole
+from topologies.clos import configuration
 
-async def until_down(fabric: Running, name: str) -> None:
-    async with asyncio.timeout(10):
-        while fabric.driver.status()[name].up:
-            await asyncio.sleep(0.02)
-
-
-def answer(fabric: Running) -> str:
-    """What a client gets that asks the service, by a real TCP connection."""
-    address = fabric.config["services"][0]["address"]
-    code = (
-        f"import socket; s = socket.create_connection(('{address}', 80), 3); "
-        "s.sendall(b'1\\n'); print(s.recv(100).decode())"
-    )
-    return fabric.network.output("c1", ["python3", "-c", code])
-
-
-def serve(fabric: Running) -> None:
-    """A backend that says who it is."""
-    address = fabric.config["services"][0]["address"]
-    code = f"""
+WEB = 1
+ASK = """
+import socket
+with socket.create_connection(("{address}", 80), 3) as sock:
+    sock.sendall(b"?")
+    print(sock.recv(100).decode())
+"""
+SERVE = """
 import socketserver
 
 class Name(socketserver.BaseRequestHandler):
@@ -41,45 +30,67 @@ class Name(socketserver.BaseRequestHandler):
 socketserver.TCPServer.allow_reuse_address = True
 socketserver.TCPServer(("{address}", 80), Name).serve_forever()
 """
-    fabric.network.run("b1", ["python3", "-c", code])
+
+
+async def answer(whole: Whole) -> str:
+    """What a client gets that asks the service, by a real TCP connection."""
+    code = ASK.format(address=whole.config["services"][0]["address"])
+    output = await asyncio.to_thread(whole.network.output, "c1", ["python3", "-c", code])
+    return output.strip()
+
+
+def serve(whole: Whole) -> None:
+    """A backend that says who it is."""
+    code = SERVE.format(address=whole.config["services"][0]["address"])
+    whole.network.run("b1", ["python3", "-c", code])
+
+
+async def restart(whole: Whole, name: str) -> None:
+    """Kill a switch, wait until that is known, start it again, wait until it is programmed."""
+    switch = whole.network.switch(name)
+    switch.kill()
+    await whole.until(lambda: not whole.driver.status()[name].up)
+    assert whole.driver.status()[name].last_error
+    switch.start()
+    await whole.until(lambda: whole.driver.status()[name].reconciled)
 
 
 def test_a_router_that_comes_back_empty_is_programmed_without_touching_the_others(
     kind: str, tmp_path: Path
 ) -> None:
-    with running(kind, SPEC, tmp_path) as fabric:
-        serve(fabric)
-        fabric.weights("web", {"r1": 60, "r2": 40})
-        before = fabric.driver.status()
-        fabric.network.switch("r1").kill()
-        fabric.do(until_down(fabric, "r1"))
-        assert fabric.driver.status()["r1"].last_error
-        fabric.network.switch("r1").start()
-        fabric.network.switch("r1").wait_ready()
-        wait_reconciled(fabric)
-        after = fabric.driver.status()
-        assert after["r1"].updates == 2 * before["r1"].updates
-        for name in ("e1", "s1", "r2"):
-            assert after[name] == before[name]
-        assert answer(fabric).strip() == "b1"
+    async def play() -> None:
+        async with Whole(configuration(SMALLEST), kind, tmp_path) as whole:
+            serve(whole)
+            await whole.share(WEB, {"r1": 60, "r2": 40})
+            before = whole.driver.status()
+            await restart(whole, "r1")
+            after = whole.driver.status()
+            assert after["r1"].updates == 2 * before["r1"].updates
+            for name in ("e1", "s1", "r2"):
+                assert after[name] == before[name]
+            assert await answer(whole) == "b1"
+
+    asyncio.run(play())
 
 
 def test_an_edge_that_comes_back_gets_the_weights_in_force(kind: str, tmp_path: Path) -> None:
-    with running(kind, SPEC, tmp_path) as fabric:
-        serve(fabric)
-        fabric.weights("web", {"r1": 60, "r2": 40})
-        in_force = fabric.do(fabric.driver.slots_in_force())
-        fabric.network.switch("e1").kill()
-        fabric.do(until_down(fabric, "e1"))
-        fabric.network.switch("e1").start()
-        fabric.network.switch("e1").wait_ready()
-        wait_reconciled(fabric)
-        assert fabric.do(fabric.driver.slots_in_force()) == in_force
-        assert answer(fabric).strip() == "b1"
+    async def play() -> None:
+        async with Whole(configuration(SMALLEST), kind, tmp_path) as whole:
+            serve(whole)
+            await whole.share(WEB, {"r1": 60, "r2": 40})
+            in_force = await whole.driver.slots_in_force()
+            await restart(whole, "e1")
+            assert await whole.driver.slots_in_force() == in_force
+            assert await answer(whole) == "b1"
+
+    asyncio.run(play())
 
 
 def test_reconciling_again_writes_nothing(kind: str, tmp_path: Path) -> None:
-    with running(kind, SPEC, tmp_path) as fabric:
-        report = fabric.do(fabric.driver.reconcile())
-        assert set(report.updates.values()) == {0}
-        assert report.failed == ()
+    async def play() -> None:
+        async with Whole(configuration(SMALLEST), kind, tmp_path) as whole:
+            report = await whole.driver.reconcile()
+            assert set(report.updates.values()) == {0}
+            assert report.failed == ()
+
+    asyncio.run(play())

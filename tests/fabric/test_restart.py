@@ -12,7 +12,7 @@ import yaml
 from controller.config import Config, parse
 from controller.daemon import Controller
 from controller.events import Event, ShiftDecided
-from harness.fabric import SMALLEST
+from harness.whole import SMALLEST
 from topologies.clos import configuration
 from topologies.net import Network
 

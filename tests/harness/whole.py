@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +17,23 @@ from controller.config import load
 from controller.model import Fabric, Idle, SlotSet
 from controller.plan.fabric import fabric_plan, slot_set_id
 from controller.plan.slots import slots
+from topologies.clos import ClosSpec, ServiceSpec
 from topologies.load.analysis import Traffic
 from topologies.load.run import LoadRun
 from topologies.load.schedule import Planned
 from topologies.net import Network
 
 READY_S = 30.0
+SMALLEST = ClosSpec(
+    edges=1,
+    spines=1,
+    routers=2,
+    backends=1,
+    clients=1,
+    capacity=100,
+    threshold=10,
+    services=(ServiceSpec("web", routers=("r1",)),),
+)
 
 
 class Whole(AbstractAsyncContextManager["Whole"]):
@@ -47,9 +58,7 @@ class Whole(AbstractAsyncContextManager["Whole"]):
             for node in plan.nodes:
                 self._in_force |= {(node.node, one.id): one.slots for one in node.slot_sets}
             await self.driver.start()
-            async with asyncio.timeout(READY_S):
-                while not all(status.reconciled for status in self.driver.status().values()):
-                    await asyncio.sleep(0.02)
+            await self.until(lambda: all(s.reconciled for s in self.driver.status().values()))
         except BaseException:
             await self.driver.stop()
             self.network.stop()
@@ -64,6 +73,12 @@ class Whole(AbstractAsyncContextManager["Whole"]):
     ) -> None:
         await self.driver.stop()
         self.network.stop()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition; TimeoutError when it does not come."""
+        async with asyncio.timeout(READY_S):
+            while not condition():
+                await asyncio.sleep(0.02)
 
     async def share(self, service_id: int, shares: Mapping[str, float]) -> None:
         """Give routers (by name) these percentages of a service's new connections, on all edges."""
