@@ -12,11 +12,10 @@ import json
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
 from typing import Any
 
 from controller.act.fabric import FabricDriver
-from controller.act.program import default_files
+from controller.act.program import files
 from controller.config import Config
 from controller.cycle import Cycle
 from controller.events import Listener, NodeFailed, NodeRecovered, Publisher
@@ -42,7 +41,8 @@ EVERYTHING = "*"  # the router of a decision that is about all of them
 class Controller:
     """Runs one configuration. Make it and call everything within one asyncio event loop.
 
-    `driver` replaces the fabric driver (tests without switches).
+    `driver` replaces the fabric driver (tests without switches). Raises ProgramError when the
+    compiled program cannot be used.
     """
 
     def __init__(
@@ -73,13 +73,7 @@ class Controller:
 
     def _make_driver(self) -> FabricDriver:
         p4 = self.config.p4
-        if p4.p4info is not None and p4.json_path is not None:
-            info, program = Path(p4.p4info), Path(p4.json_path)
-        else:
-            files = default_files()
-            info = Path(p4.p4info) if p4.p4info else files.p4info
-            program = Path(p4.json_path) if p4.json_path else files.json
-        return FabricDriver(self.fabric, p4info_path=info, json_path=program)
+        return FabricDriver(self.fabric, files(p4.p4info, p4.json_path))
 
     async def run(self) -> None:
         """Turn the loop until `stop`. The switches go on forwarding as they are."""

@@ -14,6 +14,7 @@ from ml.series import Series
 from ml.surge import Surge, SurgeDetector
 
 WARM_SAMPLES = 20  # fewer tell more of chance than of a trend: until then only the floor acts
+PLACING_S = 30.0  # what is placed now can be placed otherwise well before a farther horizon comes
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -27,19 +28,21 @@ class Outlook:
 
     @property
     def p50(self) -> float | None:
-        """The highest median over the horizons, connections."""
+        """The highest median over the next `PLACING_S`, connections."""
         return self._highest(0.5)
 
     @property
     def p95(self) -> float | None:
-        """The highest 95 % quantile over the horizons, connections."""
+        """The highest 95 % quantile over the next `PLACING_S`, connections."""
         return self._highest(0.95)
 
     def _highest(self, quantile: float) -> float | None:
         if self.forecast is None:
             return None
         index = self.forecast.quantiles.index(quantile)
-        return max(row[index] for row in self.forecast.values)
+        near_s = max(PLACING_S, min(self.forecast.horizons_s))
+        rows = zip(self.forecast.horizons_s, self.forecast.values, strict=True)
+        return max(row[index] for horizon_s, row in rows if horizon_s <= near_s)
 
 
 def planned_events(config: Config) -> tuple[PlannedEvent, ...]:

@@ -132,7 +132,7 @@ def shifts(records: Mapping[str, RunRecord]) -> str:
                 linewidth=1.4,
             )
         panel.set_title(f"{name} run")
-        panel.set_ylim(-1, 55)
+        panel.set_ylim(-1, 65)  # room for the legend
         panel.set_xlim(0, _end_s(record))
         panel.set_xlabel("seconds")
         if column == 0:
@@ -144,13 +144,18 @@ def shifts(records: Mapping[str, RunRecord]) -> str:
 def refusals(records: Mapping[str, RunRecord]) -> str:
     """Refused connections per second, both runs."""
     figure, axes = _panels(1, len(records), 1.9)
+    refused = {
+        name: per_second(record.traffic.attempts, "refused", int(record.seconds) + 1)
+        for name, record in records.items()
+    }
+    most = max((count for counts in refused.values() for count in counts), default=1)
     for column, (name, record) in enumerate(records.items()):
         panel = axes[0][column]
-        counts = per_second(record.traffic.attempts, "refused", int(record.seconds) + 1)
+        counts = refused[name]
         panel.bar(range(len(counts)), counts, width=0.9, color=BREACH, align="edge")
         panel.set_title(f"{name} run: {sum(counts)} refused")
         panel.set_xlim(0, _end_s(record))
-        panel.set_ylim(0, max(1, *counts) * 1.15 if counts else 1)
+        panel.set_ylim(0, max(1, most) * 1.15)  # the panels share their axis
         panel.set_xlabel("seconds")
         if column == 0:
             panel.set_ylabel("refused per s")

@@ -13,11 +13,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from controller.act.node import NodeDown, NodeLink, ScanResult, describe
-from controller.act.program import Files
+from controller.act.program import Files, check
 from controller.model import (
     Fabric,
     FabricPlan,
@@ -70,9 +69,12 @@ class WriteReport:
 
 
 class FabricDriver:
-    """Everything that umbra does to the switches of a fabric."""
+    """Everything that umbra does to the switches of a fabric.
 
-    def __init__(self, fabric: Fabric, *, p4info_path: Path, json_path: Path) -> None:
+    Raises ProgramError when the compiled program cannot be used.
+    """
+
+    def __init__(self, fabric: Fabric, program: Files) -> None:
         self.fabric = fabric
         self.connections: asyncio.Queue[SampledConnection] = asyncio.Queue(MAX_SAMPLED)
         self.connections_lost = 0
@@ -80,11 +82,11 @@ class FabricDriver:
         self.on_down: list[Callable[[str], None]] = []
         self._plans: dict[str, NodePlan] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        files = Files(p4info_path, json_path)
+        check(program)
         self._links = {
             switch.name: NodeLink(
                 switch,
-                files,
+                program,
                 on_connected=self._connected,
                 on_down=self._down,
                 on_digest=self._digest,

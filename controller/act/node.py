@@ -22,6 +22,7 @@ from controller.act.entries import (
     node_entry,
     slot_set_entry,
 )
+from controller.act.finsy_log import FINSY_LOG
 from controller.act.program import Files
 from controller.model import NodePlan, SlotSet, Switch
 
@@ -32,16 +33,6 @@ RETRY_MAX_S = 2.0
 OUT_SCAN = 1
 IN_SCAN_DONE = 1
 SCAN_TIMEOUT_S = 2.0
-
-
-class _NoGnmi(logging.Filter):
-    """finsy warns at every connect of a switch without gNMI, which neither kind of switch has."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "gNMI is not implemented" not in record.getMessage()
-
-
-logging.getLogger("finsy").addFilter(_NoGnmi())
 
 
 class NodeDown(Exception):
@@ -105,7 +96,15 @@ class NodeLink:
             try:
                 await self._session()
             except (fy.P4ClientError, OSError, ValueError) as error:
-                self._failed(describe(error))
+                self._failed(describe(FINSY_LOG.failure(self.name) or error))
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                cause = FINSY_LOG.failure(
+                    self.name
+                )  # finsy cancels its session when a part of it fails
+                self._failed(describe(cause) if cause else "the session ended")
             except Exception as error:  # one switch must never end the others
                 LOG.exception("%s: connection failed", self.name)
                 self._failed(describe(error))

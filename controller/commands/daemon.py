@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from controller.commands.console import JsonOption, err, fail, out, print_json
-from controller.config import Config, ConfigError, load
+from controller.config import Config, ConfigError, Problem, load
 from controller.serve.access import AccessError, decide
 from controller.serve.server import ServeError
 from controller.version import version
@@ -32,6 +32,7 @@ def check(
     """
     try:
         config = load(file)
+        _check_program(config, file)
         _check_api(config)
     except ConfigError as error:
         if as_json:
@@ -93,6 +94,7 @@ def usable(file: Path) -> Config:
     """The configuration in `file`; ends the command when a daemon cannot use it."""
     try:
         config = load(file)
+        _check_program(config, file)
         _check_api(config)
     except ConfigError as error:
         err().print(str(error), style="red")
@@ -123,6 +125,15 @@ def _count(number: int, noun: str) -> str:
 def _check_api(config: Config) -> None:
     api = config.api
     decide(api.host, Path(api.token_file) if api.token_file else None)
+
+
+def _check_program(config: Config, file: Path) -> None:
+    from controller.act import program  # brings gRPC: other commands need not pay for it
+
+    try:
+        program.check(program.files(config.p4.p4info, config.p4.json_path))
+    except program.ProgramError as error:
+        raise ConfigError(str(file), [Problem(("p4",), error.what, error.remedy)]) from error
 
 
 async def _run(config: Config) -> None:

@@ -46,8 +46,7 @@ class Whole(AbstractAsyncContextManager["Whole"]):
         path.write_text(yaml.safe_dump(dict(config), sort_keys=False))
         self.fabric: Fabric = load(path).fabric()
         self.network = Network(config, kind, directory)
-        files = default_files()
-        self.driver = FabricDriver(self.fabric, p4info_path=files.p4info, json_path=files.json)
+        self.driver = FabricDriver(self.fabric, default_files())
         self._in_force: dict[tuple[str, int], tuple[int, ...]] = {}
 
     async def __aenter__(self) -> Whole:
