@@ -52,7 +52,7 @@ class Switch:
             cpu_port=cpu_port,
             make_pipeline=self._make_pipeline,
             install=self._install,
-            inject=self.inject_packet_out,
+            inject=self._inject_cpu,
         )
         credentials = tls.credentials() if tls is not None else None
         self._loop = PacketLoop(
@@ -133,8 +133,7 @@ class Switch:
         self.pipeline = pipeline
         self._loop.install(pipeline)
 
-    def inject_packet_out(self, packet: bytes) -> None:
-        """Process a packet, with its packet-out header, as if the controller had sent it."""
+    def _inject_cpu(self, packet: bytes) -> None:
         assert self._cpu_port is not None
         self._loop.inject(self._cpu_port, packet)
 
