@@ -181,7 +181,7 @@ class Cycle:
     def views(self, now_s: float) -> tuple[RouterView, ...]:
         """All routers as the planner sees them."""
         status = self._driver.status()
-        stale_s = now_s - STALE_PERIODS * self.config.cycle.period_s
+        fresh_s = STALE_PERIODS * self.config.cycle.period_s
         views = []
         for router in self.routers:
             node = status.get(router.name)
@@ -193,7 +193,8 @@ class Cycle:
                 healthy=node is not None and node.up and node.reconciled,
             )
             sample = self.samples.get(router.name)
-            if sample is not None and sample.time_s >= stale_s:
+            # Far in the future is stale, too: the clock was set back since.
+            if sample is not None and abs(now_s - sample.time_s) <= fresh_s:
                 demand = self.demands[router.name].count
                 view = replace(view, live=float(sample.live), demand=demand)
                 view = _foreseen(view, self.outlooks.get(router.name))

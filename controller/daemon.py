@@ -20,6 +20,7 @@ from controller.config import Config
 from controller.cycle import Cycle
 from controller.events import Listener, NodeFailed, NodeRecovered, Publisher
 from controller.model import Decision, Idle, Kind, Outcome, Stage
+from controller.observe.store import TROUBLE as STORE_TROUBLE
 from controller.plan.fabric import fabric_plan, slot_set_id
 from controller.plan.routes_memory import continued, from_json, to_json
 from controller.plan.routes_shares import shares
@@ -33,7 +34,7 @@ LOG = logging.getLogger(__name__)
 
 FIRST_CONTACT_S = 5.0  # how long a start waits for all switches before it goes on with those there
 SCAN_PAUSE_S = 0.01  # between the pieces of a scan
-RECONCILE_AGAIN_S = 5.0
+AGAIN_S = 5.0
 Work = Callable[[], Coroutine[Any, Any, None]]
 EVERYTHING = "*"  # the router of a decision that is about all of them
 
@@ -70,6 +71,9 @@ class Controller:
         self._failed: set[str] = set()
         self._remembered = ""
         self._orders = 0
+        self._early: list[Callable[[RoutesState], RoutesState]] = []  # orders before the start
+        self._dry_asked: bool | None = None  # by a person, in this run or an earlier one
+        self._started = False
 
     def _make_driver(self) -> FabricDriver:
         p4 = self.config.p4
@@ -79,7 +83,8 @@ class Controller:
         """Turn the loop until `stop`. The switches go on forwarding as they are."""
         self._running = True
         try:
-            await self.start()
+            if not await self._start_unless_stopped():
+                return
             next_s = time.monotonic()
             while not self._stopping.is_set():
                 await self.turn()
@@ -97,6 +102,19 @@ class Controller:
             await self._finish()
             self._running = False
             self._ended.set()
+
+    async def _start_unless_stopped(self) -> bool:
+        starting = asyncio.create_task(self.start())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+            return starting.done()
+        finally:
+            starting.cancel()
+            stopping.cancel()
+            await asyncio.gather(starting, stopping, return_exceptions=True)
 
     async def stop(self) -> None:
         """End `run` and wait for it."""
@@ -119,9 +137,12 @@ class Controller:
                 if labels is not None and service.id not in seen:
                     seen[service.id] = {label: labels.count(label) for label in {*labels}}
         state = continued(state, seen, self.cycle.services, self.cycle.labels)
+        for order in self._early:  # the API is there before the switches are
+            state = order(state)
+        self._started = True
         self.cycle.state = state
-        if self.cycle.dry is not None:
-            self.cycle.dry = state
+        dry = self.config.cycle.dry_run if self._dry_asked is None else self._dry_asked
+        self.cycle.dry = state if dry else None
         writer = self.cycle.writer
         writer.adopt(in_force)
         wanted = shares(self.cycle.services, self.cycle.edges, self.cycle.labels, state)
@@ -136,13 +157,19 @@ class Controller:
                 in_force={**in_force, **writer.wanted()},
             )
         )
-        report = await self.driver.reconcile()
-        failed = dict(report.failed)
+        # A switch that hangs must not hold up the others: what is late is tried again below.
+        reconciling = asyncio.create_task(self.driver.reconcile())
+        try:
+            await asyncio.wait({reconciling}, timeout=FIRST_CONTACT_S)
+            failed = dict(reconciling.result().failed) if reconciling.done() else {}
+        finally:
+            reconciling.cancel()
         for name, status in self.driver.status().items():
-            if name in failed:
-                self.troubles.begin(f"reconcile {name}", failed[name])
-            elif status.up:
+            if status.up and status.reconciled:
                 writer.confirm(name)
+            elif status.up:
+                error = failed.get(name, f"not reconciled within {FIRST_CONTACT_S:g} s")
+                self.troubles.begin(f"reconcile {name}", error)
         self._spawn("scan", self._scan)
         self._spawn("reconcile", self._reconcile)
         self._spawn("train", self.trainer.run)
@@ -193,10 +220,7 @@ class Controller:
         KeyError for an unknown router, ValueError beyond 0..100.
         """
         self._known(router)
-        cycle = self.cycle
-        cycle.state = with_manual(cycle.state, router, shift_pct)
-        if cycle.dry is not None:
-            cycle.dry = with_manual(cycle.dry, router, shift_pct)
+        self._change(lambda state: with_manual(state, router, shift_pct))
 
     @property
     def dry_run(self) -> bool:
@@ -210,6 +234,7 @@ class Controller:
             self.cycle.dry = self.cycle.state
         elif not on:
             self.cycle.dry = None
+        self._dry_asked = on
 
     def _known(self, router: str) -> None:
         if router not in self.cycle.labels:
@@ -221,9 +246,7 @@ class Controller:
         if router is not None:
             self._known(router)
         cycle, now_s = self.cycle, self._clock()
-        cycle.state = change(cycle.state)
-        if cycle.dry is not None:
-            cycle.dry = change(cycle.dry)
+        self._change(change)
         shift = float(cycle.state.of(router).shift_pct) if router is not None else 0.0
         self._orders += 1
         decision = Decision(
@@ -239,6 +262,14 @@ class Controller:
         )
         self.recorder.decision(decision, Outcome(decision.id, (), (), None), now_s)
 
+    def _change(self, change: Callable[[RoutesState], RoutesState]) -> None:
+        cycle = self.cycle
+        cycle.state = change(cycle.state)
+        if cycle.dry is not None:
+            cycle.dry = change(cycle.dry)
+        if not self._started:
+            self._early.append(change)
+
     async def _recall(self) -> RoutesState:
         """What an earlier run remembered."""
         text = await self.recorder.meta("routes")
@@ -248,6 +279,17 @@ class Controller:
                 state = from_json(text)
             except ValueError as error:
                 self.troubles.begin("recall", f"{error}; starting from what the switches hold")
+        elif STORE_TROUBLE in self.troubles.open:
+            self.troubles.begin(
+                "recall",
+                "the store could not be read: freezes, weights set by hand and a dry run of an "
+                "earlier run are not known; starting from what the switches hold",
+            )
+        if self._dry_asked is None and await self.recorder.meta("dry_run") == "on":
+            LOG.warning(
+                "dry run, as in the run before: nothing is written; umbra dry-run off ends it"
+            )
+            self._dry_asked = True
         displaced = await self.recorder.meta("displaced")
         if displaced is not None:
             with contextlib.suppress(ValueError, AttributeError, TypeError):
@@ -263,21 +305,25 @@ class Controller:
         return state
 
     def _remember(self) -> None:
+        if not self._started:
+            return  # nothing was taken over yet: what an earlier run remembered stays
         text = to_json(self.cycle.state)
         if text != self._remembered:
             self._remembered = text
             self.recorder.store.set_meta("routes", text)
+        self.recorder.store.set_meta("dry_run", "on" if self.dry_run else "off")
         displaced = {name: own for name, own in self.cycle.tracker.displaced.items() if own}
         self.recorder.store.set_meta("displaced", json.dumps(displaced))
 
     def _up(self, node: str) -> None:
-        if self.driver.status()[node].reconciled:
-            self.cycle.writer.confirm(node)
-            self.troubles.end(f"reconcile {node}")
-            self.troubles.end(f"write {node}")
+        self.troubles.end(f"switch {node}")
+        if not self.driver.status()[node].reconciled:
+            return  # `_reconcile` tries again
+        self.cycle.writer.confirm(node)
+        self.troubles.end(f"reconcile {node}")
+        self.troubles.end(f"write {node}")
         if node in self._failed:
             self._failed.discard(node)
-            self.troubles.end(f"switch {node}")
             self._publisher.publish(NodeRecovered(node, self._clock()))
 
     def _down(self, node: str) -> None:
@@ -292,10 +338,14 @@ class Controller:
         task.add_done_callback(self._tasks.discard)
 
     async def _guard(self, name: str, work: Work) -> None:
-        try:
-            await work()
-        except Exception as error:
-            self.troubles.fail(name, error)
+        while True:
+            try:
+                await work()
+            except Exception as error:
+                self.troubles.fail(name, error)
+                await asyncio.sleep(AGAIN_S)
+            else:
+                return
 
     async def _scan(self) -> None:
         """Expire idle connections on every switch that binds some, one switch after the other."""
@@ -314,7 +364,7 @@ class Controller:
     async def _reconcile(self) -> None:
         """Try again where a connected switch could not be brought to the plan."""
         while True:
-            await asyncio.sleep(RECONCILE_AGAIN_S)
+            await asyncio.sleep(AGAIN_S)
             for name, status in self.driver.status().items():
                 if not status.up or status.reconciled:
                     continue
@@ -322,9 +372,7 @@ class Controller:
                 if report.failed:
                     self.troubles.begin(f"reconcile {name}", report.failed[0][1])
                 else:
-                    self.cycle.writer.confirm(name)
-                    self.troubles.end(f"reconcile {name}")
-                    self.troubles.end(f"write {name}")
+                    self._up(name)
 
     async def _finish(self) -> None:
         for task in self._tasks:

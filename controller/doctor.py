@@ -242,7 +242,7 @@ def _tool(name: str, need: Need, costs: str, remedy: str, *version: str) -> Find
 
 
 def _tools() -> Iterable[Finding]:
-    repository = "add the p4lang repository (see README), then: apt install"
+    repository = "add the p4lang repository (see the Vagrantfile), then: apt install"
     for name, package in (("ip", "iproute2"), ("mnexec", "mininet"), ("setpriv", "util-linux")):
         yield _tool(name, Need.FABRIC, "no emulated fabric", f"apt install {package}")
     yield _tool(

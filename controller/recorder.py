@@ -7,6 +7,7 @@ still under way.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +18,7 @@ from controller.audit import AuditLog
 from controller.config import Config
 from controller.model import Decision, NodeCounters, Outcome, RouterSample, SampledConnection
 from controller.observe.demand import Demand
-from controller.observe.store import Store
+from controller.observe.store import PRUNE_ROWS, Store
 from controller.predict import Outlook
 from controller.trouble import Troubles
 from ml.series import Series
@@ -26,6 +27,7 @@ RECENT = 5_000  # decisions kept in memory for the API
 EVERY_FORECAST = 64  # routers up to which every cycle's forecasts are stored
 THINNED_S = 10.0  # for more routers: one forecast of each in so many seconds
 PRUNE_EVERY_S = 10.0
+PRUNE_FOR_S = 1.0  # at most, each time
 
 
 class Recorder:
@@ -63,7 +65,7 @@ class Recorder:
         if not made or made[0].forecast is None:
             return
         now_s = made[0].forecast.made_at_s
-        if len(made) > EVERY_FORECAST and now_s - self._stored_s < THINNED_S:
+        if len(made) > EVERY_FORECAST and abs(now_s - self._stored_s) < THINNED_S:
             return
         self._stored_s = now_s
         for outlook in made:
@@ -103,7 +105,7 @@ class Recorder:
         """Write what waits, in the background; now and then forget what is too old."""
         if self._flushing is not None and not self._flushing.done():
             return
-        prune = now_s - self._pruned_s >= PRUNE_EVERY_S
+        prune = abs(now_s - self._pruned_s) >= PRUNE_EVERY_S
         if prune:
             self._pruned_s = now_s
         self._flushing = self._thread.submit(self._flush, now_s if prune else None)
@@ -135,5 +137,9 @@ class Recorder:
 
     def _flush(self, prune_s: float | None) -> None:
         self.audit.flush()
-        if self.store.flush() and prune_s is not None:
-            self.store.prune(prune_s)
+        if not self.store.flush() or prune_s is None:
+            return
+        # As much as has come since the last time, or more: the file must not outgrow its retention.
+        until_s = time.monotonic() + PRUNE_FOR_S
+        while self.store.prune(prune_s) >= PRUNE_ROWS and time.monotonic() < until_s:
+            pass

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ml import trend
 from ml.calendar import PlannedEvent, log_factors, seconds_to_next_start
+from ml.line import MIN_SAMPLES
 from ml.series import Floats
 from ml.settings import Settings
 from ml.windows import Windows
@@ -113,7 +114,7 @@ def _scale(count: Floats) -> Floats:
     number = known.sum(axis=1)
     mean = np.where(known, change, 0.0).sum(axis=1) / np.maximum(number, 1)
     floor = 1e-3 * np.abs(np.nan_to_num(count[:, -1]))
-    moving = (number >= trend.MIN_SAMPLES) & (mean > 0)
+    moving = (number >= MIN_SAMPLES) & (mean > 0)
     return np.asarray(np.where(moving, np.maximum(mean, floor), np.nan))
 
 

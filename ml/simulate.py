@@ -40,10 +40,12 @@ def connections(
     target: str = "router",
     start_s: float = 0.0,
     step_s: float = 1.0,
+    duration_spread: float | None = None,
 ) -> Series:
-    """Poisson arrivals at `rate` (seconds since the start -> arrivals per second), exponential
-    durations, sampled every `step_s`; it starts in equilibrium at the initial rate.
+    """Poisson arrivals at `rate` (seconds since the start -> arrivals per second), sampled every
+    `step_s`; it starts in equilibrium at the initial rate.
 
+    Durations are exponential, or uniform within `duration_spread` (a fraction) around the mean.
     Returns a Series of floor(length_s / step_s) samples at start_s + step_s, start_s + 2 step_s, …
     """
     rng = np.random.default_rng(seed)
@@ -53,11 +55,21 @@ def connections(
     arrivals = rng.poisson(expected)
     slot = np.repeat(np.arange(size), arrivals)
     opened = edges[slot] + rng.uniform(0.0, step_s, len(slot))
-    duration = rng.exponential(mean_duration_s, len(slot))
+    if duration_spread is None:
+        duration = rng.exponential(mean_duration_s, len(slot))
+    else:
+        low, high = (mean_duration_s * (1.0 + sign * duration_spread) for sign in (-1, 1))
+        duration = rng.uniform(low, high, len(slot))
     initial = rng.poisson(max(0.0, float(rate(np.zeros(1))[0])) * mean_duration_s)
-    # What is left of an exponential duration is again exponential; its age is, too.
-    left = rng.exponential(mean_duration_s, initial)
-    age = rng.exponential(mean_duration_s, initial)
+    if duration_spread is None:
+        # What is left of an exponential duration is again exponential; its age is, too.
+        left = rng.exponential(mean_duration_s, initial)
+        age = rng.exponential(mean_duration_s, initial)
+    else:
+        # Those alive at an instant are the longer ones: density in proportion to the duration.
+        whole = np.sqrt(rng.uniform(low**2, high**2, initial))
+        left = rng.uniform(0.0, 1.0, initial) * whole
+        age = whole - left
     closed = np.concatenate([left, opened + duration])
     lasted = np.concatenate([left + age, duration])
     inside = closed < edges[-1]

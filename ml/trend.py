@@ -4,7 +4,8 @@ It takes the live connections for what they are, a queue with unlimited servers:
 arrive at rate a(t) and every live one closes with hazard m, so dn/dt = a(t) - m n, which relaxes to
 Little's law n = a / m. The arrival rate is a weighted line through its recent past whose slope
 
-- is shrunk to nothing when it is not significant (so that a flat load stays flat), and
+- is shrunk to nothing when it is not significant (so that a flat load stays flat),
+- is taken from the onset of a rise where one is significant (`ml.line`), and
 - is damped ahead: it contributes slope * D * (1 - exp(-h/D)) after h seconds.
 
 The hazard is a Gamma-Poisson estimate: closes per connection-second seen in the window (arrivals
@@ -28,21 +29,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.calendar import PlannedEvent, log_factors
+from ml.line import DAMPING_STEPS, MIN_SAMPLES, Line, line, line_or_onset, without_spikes
 from ml.series import Floats
 from ml.windows import Windows
 
 SPAN_STEPS = 40  # the samples a trend looks at
-MEMORY_STEPS = 7.0  # weights fall to 1/e per this many steps
-DAMPING_STEPS = 20.0
-SIGNIFICANCE = 2.0  # a slope below this many standard errors counts as none
 HAZARD_MEMORY_STEPS = 10.0
 PRIOR_CLOSES = 10.0
 DRIFT_PER_MINUTE = 0.15  # standard deviation of the relative change of the arrival rate
-SPIKE_DEVIATIONS = 4.0
+RISE_STEPS = 4  # a count above the one so long ago is rising
 SUBSTEPS = 6  # integration steps between two horizons
 BACKCAST_STEPS = (5, 10, 15, 20, 25, 30, 40, 50, 60)
 BACKCAST_PRIOR = 12.0  # weight of "the spread is right as it is", in backcasts
-MIN_SAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,18 +49,6 @@ class Projection:
 
     mean: Floats
     deviation: Floats
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Line:
-    """A weighted line per row: value `mean` at `centre` steps ago, slope per step, variances."""
-
-    mean: Floats
-    centre: Floats
-    slope: Floats
-    mean_variance: Floats
-    slope_variance: Floats
-    noise: Floats  # variance of a sample around the line
 
 
 def project(
@@ -77,7 +63,7 @@ def project(
     Rows without a known count in the window give NaN.
     """
     count = windows.count[:, -SPAN_STEPS:]
-    new = _without_spikes(windows.new_per_s[:, -SPAN_STEPS:] * step_s)  # per step from here on
+    new = without_spikes(windows.new_per_s[:, -SPAN_STEPS:] * step_s)  # per step from here on
     duration = windows.mean_duration_s[:, -SPAN_STEPS:] / step_s
     ahead = np.broadcast_to(np.asarray(ahead_s) / step_s, (len(windows), np.shape(ahead_s)[-1]))
     last, age = last_known(count)
@@ -85,9 +71,10 @@ def project(
     begun = np.isfinite(count)
     span = np.where(begun.any(axis=1), count.shape[1] - 1.0 - begun.argmax(axis=1), 0.0)
     hazard, doubt = _hazard(count, new, duration, span)
-    arrivals = _line(new, poisson=True)
+    arrivals = line_or_onset(new)
+    hazard = _of_rising(hazard, count, last, arrivals)
     factors = _relative_factors(windows, ahead, age, step_s, calendar)
-    level, tilt = _responses(hazard, ahead, factors)
+    level, tilt = _responses(hazard, ahead, factors, arrivals.damping)
     survive = np.exp(-hazard[:, None] * ahead)
     # Effect of the line's two independent parameters: its mean, and its slope seen from its centre.
     turn = arrivals.centre[:, None] * level + tilt
@@ -154,42 +141,6 @@ def last_known(count: Floats) -> tuple[Floats, Floats]:
     return last, back.astype(np.float64)
 
 
-def _without_spikes(values: Floats) -> Floats:
-    """Single samples far off both neighbours give way to the median of the three."""
-    left, middle, right = values[:, :-2], values[:, 1:-1], values[:, 2:]
-    median = np.maximum(np.minimum(left, right), np.minimum(np.maximum(left, right), middle))
-    limit = SPIKE_DEVIATIONS * np.sqrt(np.maximum(median, 1.0))
-    cleaned = values.copy()
-    cleaned[:, 1:-1] = np.where(np.abs(middle - median) > limit, median, middle)
-    return cleaned
-
-
-def _line(values: Floats, *, poisson: bool) -> _Line:
-    """Exponentially weighted least squares; NaN for rows with too few samples."""
-    ages = np.arange(values.shape[1] - 1, -1, -1, dtype=np.float64)
-    known = np.isfinite(values)
-    weights = np.where(known, np.exp(-ages / MEMORY_STEPS), 0.0)
-    filled = np.where(known, values, 0.0)
-    enough = known.sum(axis=1) >= MIN_SAMPLES
-    total = np.where(enough, weights.sum(axis=1), np.nan)
-    mean = (weights * filled).sum(axis=1) / total
-    centre = (weights * ages).sum(axis=1) / total
-    lever = centre[:, None] - ages  # positive for samples younger than the centre
-    inertia = (weights * lever**2).sum(axis=1)
-    slope = (weights * lever * filled).sum(axis=1) / inertia
-    residual = np.where(known, filled - mean[:, None] - slope[:, None] * lever, 0.0)
-    noise = (weights * residual**2).sum(axis=1) / total
-    if poisson:
-        noise = np.maximum(noise, np.maximum(mean, 0.2))
-    squares = weights**2
-    mean_variance = noise * squares.sum(axis=1) / total**2
-    slope_variance = noise * (squares * lever**2).sum(axis=1) / inertia**2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        certain = np.maximum(1.0 - SIGNIFICANCE**2 * slope_variance / slope**2, 0.0)
-    kept = np.where(slope == 0.0, slope, slope * certain)
-    return _Line(mean, centre, kept, mean_variance, slope_variance, noise)
-
-
 def _hazard(count: Floats, new: Floats, duration: Floats, span: Floats) -> tuple[Floats, Floats]:
     """Closes per connection and step, and its relative standard error.
 
@@ -219,6 +170,17 @@ def _hazard(count: Floats, new: Floats, duration: Floats, span: Floats) -> tuple
     return np.asarray(np.minimum(hazard, 2.0)), 1.0 / np.sqrt(np.maximum(events, 1.0))
 
 
+def _of_rising(hazard: Floats, count: Floats, last: Floats, arrivals: Line) -> Floats:
+    """The hazard, at most what lets a count go on rising that rises together with its arrivals.
+
+    New connections are young: where durations are alike they close later than the average says.
+    """
+    now = np.maximum(arrivals.mean + arrivals.slope * arrivals.centre, 0.0)
+    rising = (arrivals.slope > 0) & (last > count[:, -1 - RISE_STEPS])
+    balanced = np.divide(now, last, out=np.full_like(last, np.inf), where=rising & (last > 0))
+    return np.asarray(np.minimum(hazard, balanced))
+
+
 def _relative_factors(
     windows: Windows, ahead: Floats, age: Floats, step_s: float, calendar: Sequence[PlannedEvent]
 ) -> Floats:
@@ -234,7 +196,9 @@ def _relative_factors(
     return np.asarray(np.exp(then - now[:, None, None]))
 
 
-def _responses(hazard: Floats, ahead: Floats, factors: Floats) -> tuple[Floats, Floats]:
+def _responses(
+    hazard: Floats, ahead: Floats, factors: Floats, damping: Floats
+) -> tuple[Floats, Floats]:
     """Connections at each horizon caused by an arrival rate of 1, and by a slope of 1 from now.
 
     Exact for each substep at constant arrivals, so only the slope's bend is approximated.
@@ -250,7 +214,7 @@ def _responses(hazard: Floats, ahead: Floats, factors: Floats) -> tuple[Floats, 
         gain = np.where(np.isnan(hazard), np.nan, gain)
         for substep in range(SUBSTEPS):
             middle = elapsed + (substep + 0.5) * width
-            damped = DAMPING_STEPS * -np.expm1(-middle / DAMPING_STEPS)
+            damped = damping * -np.expm1(-middle / damping)
             factor = factors[:, horizon, substep]
             one = one * keep + gain * factor
             slope = slope * keep + gain * factor * damped
@@ -261,11 +225,11 @@ def _responses(hazard: Floats, ahead: Floats, factors: Floats) -> tuple[Floats, 
 
 def _count_only(count: Floats, last: Floats, ahead: Floats) -> tuple[Floats, Floats]:
     """The damped line for targets whose arrivals are unknown: mean and variance."""
-    line = _line(count, poisson=False)
+    trend = line(count, poisson=False)
     damped = DAMPING_STEPS * -np.expm1(-ahead / DAMPING_STEPS)
-    slope = np.nan_to_num(line.slope)[:, None]
+    slope = np.nan_to_num(trend.slope)[:, None]
     step = np.maximum(_step_deviation(count), 1e-9)
-    doubt = np.minimum(np.nan_to_num(line.slope_variance), step**2)[:, None]
+    doubt = np.minimum(np.nan_to_num(trend.slope_variance), step**2)[:, None]
     variance = step[:, None] ** 2 * ahead + doubt * damped**2
     return last[:, None] + slope * damped, variance
 

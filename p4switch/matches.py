@@ -113,9 +113,9 @@ class CachedIndex:
         cache = self.cache  # read first: a change replaces it after the index itself
         if self.empty():
             return MISS
-        row = self._find((key,) if self.single else key)
-        if len(cache) >= CACHE_SIZE:
+        if len(cache) >= CACHE_SIZE:  # before the search, or an old row could get into a new cache
             cache = self.cache = {}
+        row = self._find((key,) if self.single else key)
         cache[key] = row
         return row
 

@@ -48,6 +48,7 @@ _REFUSED = {
     "--load-modules": "externs from shared libraries cannot be loaded",
     "--debugger": "print the generated code with --show-code and use --log-level debug",
     "--debugger-addr": "print the generated code with --show-code and use --log-level debug",
+    "--pcap": "capture on the ports' interfaces, for example tcpdump -i INTERFACE -w FILE",
 }
 
 

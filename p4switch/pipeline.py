@@ -24,6 +24,8 @@ Process = Callable[[bytes, int, int], Output]  # (packet, ingress port, now_us)
 DigestSink = Callable[[str, list[tuple[int, ...]]], None]
 # BMv2's P4Runtime turns its own priorities (small wins) over at this pivot
 MAX_PRIORITY = (1 << 31) - 1
+MAX_WAITING = 1 << 16  # passes that wait for `resume`; what a packet adds beyond is dropped
+ENDLESS = "endless recirculation"
 
 
 class Pipeline:
@@ -65,6 +67,7 @@ class Pipeline:
             for node in pipeline.tables.values():
                 self.tables[node.name] = self._table(node)
         self.pending: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._rounds: deque[int] = deque()  # of the first of `pending`: how often each came back
         # `submit` is the first pass alone: passes after it wait for `resume`
         self.source, self.submit, self.process = self._compile()
 
@@ -77,14 +80,25 @@ class Pipeline:
         """Run at most so many of the passes that wait after `submit` (recirculated packets).
 
         A caller that takes turns between `submit` and `resume` keeps forwarding while a packet
-        goes round thousands of times; `process` does not return before the last pass.
+        goes round thousands of times; `process` does not return before the last pass. A packet that
+        comes back more than max_passes times is dropped and counted, as are copies of copies
+        when too many passes wait.
         """
         out: Output = []
-        pending = self.pending
+        pending, rounds = self.pending, self._rounds
         while pending and passes > 0:
+            rounds.extend([1] * (len(pending) - len(rounds)))
             function, arguments = pending.popleft()
+            came_back = rounds.popleft()
             function(*arguments, out)
             passes -= 1
+            again = len(pending) - len(rounds)
+            if again and (came_back >= self.max_passes or len(pending) > MAX_WAITING):
+                self.drops[ENDLESS] += again
+                for _ in range(again):
+                    pending.pop()
+            else:
+                rounds.extend([came_back + 1] * again)
         return out
 
     def alone(self, packet: bytes, ingress_port: int, now_us: int) -> Output:
@@ -213,7 +227,7 @@ class Pipeline:
             function(*arguments, out)
             passes -= 1
             if not passes:
-                self.drops["endless recirculation"] += len(pending)
+                self.drops[ENDLESS] += len(pending)
                 pending.clear()
 
     def _send_digest(self, name: str, fields: list[tuple[int, ...]]) -> None:

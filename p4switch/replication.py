@@ -29,25 +29,33 @@ class Replication:
 
     def __init__(self) -> None:
         self.multicast: dict[int, tuple[Replica, ...]] = {}
+        self.multicast_metadata: dict[int, bytes] = {}  # what a client noted with a group
         self.clones: dict[int, CloneSession] = {}
 
-    def insert_multicast(self, group_id: int, replicas: tuple[Replica, ...]) -> None:
+    def insert_multicast(
+        self, group_id: int, replicas: tuple[Replica, ...], metadata: bytes = b""
+    ) -> None:
         """Add a group; id 0 means "no multicast" in v1model and is refused."""
         if group_id <= 0 or group_id > 0xFFFF:
             raise InvalidArgument(f"multicast group id {group_id} is not in 1..65535")
         if group_id in self.multicast:
             raise AlreadyExists(f"multicast group {group_id} exists")
         self.multicast[group_id] = _distinct(f"multicast group {group_id}", replicas)
+        self.multicast_metadata[group_id] = metadata
 
-    def modify_multicast(self, group_id: int, replicas: tuple[Replica, ...]) -> None:
-        """Replace the replicas of a group."""
+    def modify_multicast(
+        self, group_id: int, replicas: tuple[Replica, ...], metadata: bytes = b""
+    ) -> None:
+        """Replace the replicas and metadata of a group."""
         self.get_multicast(group_id)
         self.multicast[group_id] = _distinct(f"multicast group {group_id}", replicas)
+        self.multicast_metadata[group_id] = metadata
 
     def delete_multicast(self, group_id: int) -> None:
         """Remove a group."""
         self.get_multicast(group_id)
         del self.multicast[group_id]
+        del self.multicast_metadata[group_id]
 
     def get_multicast(self, group_id: int) -> tuple[Replica, ...]:
         """The replicas of a group."""
@@ -84,6 +92,7 @@ class Replication:
     def clear(self) -> None:
         """Forget everything (a new pipeline was pushed)."""
         self.multicast = {}
+        self.multicast_metadata = {}
         self.clones = {}
 
     @staticmethod

@@ -82,7 +82,7 @@ class Table:
         self.actions = actions
         self.size = size
         self.profile = profile
-        self.is_const = False  # set once the program's const entries are in
+        self.is_const = False  # set once the program's entries are in; see open_entries
         self.is_const_default = is_const_default
         self.has_counter = has_counter
         self.has_meter = has_meter
@@ -198,13 +198,20 @@ class Table:
 
     @property
     def default_packets(self) -> int:
-        """Packets that missed (counted when the table has a direct counter)."""
+        """What a client wrote: a miss is not counted, as in BMv2."""
         return self.default_entry.packets
 
     @property
     def default_bytes(self) -> int:
-        """Bytes of packets that missed."""
+        """What a client wrote: a miss is not counted, as in BMv2."""
         return self.default_entry.bytes
+
+    def open_entries(self, size: int) -> None:
+        """The program's entries are initial ones (`entries` without const): they may be changed."""
+        self.is_const = False
+        self.size = max(size, len(self._entries))
+        for entry in self._entries.values():
+            entry.is_const = False
 
     # helpers
 

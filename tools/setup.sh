@@ -21,24 +21,35 @@ if command -v apt-get >/dev/null 2>&1; then
     done
     if [ -n "$missing" ]; then
         say "installing Debian packages:$missing"
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq || say "apt-get update failed; trying with the lists that are there"
+        # A fresh machine may be updating itself: wait for its lock.
         # shellcheck disable=SC2086
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            -o DPkg::Lock::Timeout=300 $missing >/dev/null
     fi
 fi
 
-# 2. Python: a virtual environment, filled again when the lock file changes.
+# 2. Python: a virtual environment, filled again when the lock file changes, and made again when it is not sound.
 PYTHON=${PYTHON:-python3}
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
     say "umbra needs Python 3.11 or newer; $PYTHON is $("$PYTHON" -V). Set PYTHON=/path/to/python3.11"; exit 1; }
+sound() { # folder: not half made, and made here (its scripts name this place) by a Python that is still there
+    [ ! -e "$1/.filling" ] && "$1/bin/pip" --disable-pip-version-check --version 2>/dev/null | grep -qF " $(pwd -P)/$1/"
+}
 environment() { # folder, lock file, what
     wanted=$(sha256sum "$2" setup.cfg | sha256sum)
-    if [ "$(cat "$1/.filled" 2>/dev/null)" != "$wanted" ]; then
+    if ! sound "$1" || [ "$(cat "$1/.filled" 2>/dev/null)" != "$wanted" ]; then
         say "$3"
-        [ -x "$1/bin/python" ] || "$PYTHON" -m venv "$1"
+        sound "$1" || "$PYTHON" -m venv --clear "$1"
+        touch "$1/.filling" # still there next time: this was interrupted
         "$1/bin/python" -m pip install --quiet --disable-pip-version-check -r "$2"
-        [ "$1" != .venv ] || "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+        if [ "$1" = .venv ]; then
+            "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+            # `make demo` runs as root under sudo, and leaves no files of root's among the sources.
+            "$1/bin/python" -m compileall -q controller ml p4switch topologies
+        fi
         echo "$wanted" >"$1/.filled"
+        rm "$1/.filling"
     fi
 }
 environment .venv requirements/lock.txt "making .venv with the pinned dependencies (a minute or two)"

@@ -21,6 +21,7 @@ STOP_TIMEOUT_S = 15.0
 REQUEST_TIMEOUT_S = 2.0
 POLL_S = 0.1
 MOST_DECISIONS = 1000
+ATTEMPTS = 3  # a busy machine may keep an answer longer than REQUEST_TIMEOUT_S
 LOG_LINES = 8
 CONFIG_FILE = "umbra.yaml"
 
@@ -54,12 +55,8 @@ class Daemon:
             self._process = subprocess.Popen(
                 dying(
                     [
-                        sys.executable,
-                        "-m",
-                        "controller.cli",
-                        "run",
-                        "--config",
-                        str(self._config_path),
+                        *(sys.executable, "-m", "controller.cli"),
+                        *("run", "--config", str(self._config_path)),
                     ]
                 ),
                 stdin=subprocess.DEVNULL,
@@ -107,8 +104,8 @@ class Daemon:
     def _nodes(self) -> list[dict[str, Any]]:
         try:
             nodes: list[dict[str, Any]] = self._get("/nodes")
-        except httpx.TransportError:
-            return []  # it does not listen yet
+        except httpx.HTTPError:
+            return []  # it does not listen yet, or is not ready to answer
         return nodes
 
     def _get(self, path: str, **parameters: int) -> Any:
@@ -127,11 +124,16 @@ class Daemon:
 
     def decisions(self, limit: int = MOST_DECISIONS) -> list[dict[str, Any]]:
         """Decisions, oldest first; DaemonError when it does not answer."""
-        try:
-            found: list[dict[str, Any]] = self._get("/decisions", limit=limit)
-        except httpx.HTTPError as error:
-            self.check()
-            raise DaemonError(f"the controller does not tell its decisions: {error}") from error
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                found: list[dict[str, Any]] = self._get("/decisions", limit=limit)
+                break
+            except httpx.HTTPError as error:
+                self.check()
+                if attempt == ATTEMPTS:
+                    raise DaemonError(
+                        f"the controller does not tell its decisions: {error}"
+                    ) from error
         return sorted(found, key=lambda decision: decision["time_s"])
 
     def stop(self) -> None:

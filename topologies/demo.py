@@ -6,12 +6,13 @@ the demo ends.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from rich.table import Table
 
 from topologies.namespace import NamespaceError, isolated
 from topologies.record import Prediction, RunRecord, Snapshot, predictions, report
+from topologies.run_directory import RunDirectory
 
 DEFAULT_SECONDS = 75.0
 DEFAULT_REPORT = Path("reports/demo.html")
@@ -42,34 +44,43 @@ def run(
     seed: int = 1,
     json_file: Path | None = None,
     report_file: Path = DEFAULT_REPORT,
-    keep: Path | None = None,
 ) -> int:
     """Run the demo; 0 only if everything ran to its end, 130 after Ctrl-C, else 1 with the reason
     on stderr.
 
-    `seconds` is the length of each run's load. `keep` is a directory for logs and raw records;
-    without it they are deleted after a good run.
+    `seconds` is the length of each run's load. Logs and raw records are deleted after a good run.
     """
-    console = Console(stderr=True)
     try:
         _check()
-        return isolated(lambda: _inside(switch, seconds, seed, json_file, report_file, keep))
+        for path in (report_file, json_file):
+            if path is not None:
+                _check_writable(path)
+        return isolated(lambda: _inside(switch, seconds, seed, json_file, report_file))
     except (DemoError, NamespaceError) as error:
-        console.print(f"[red]umbra demo:[/] {error}", highlight=False)
+        print(f"umbra demo: {error}", file=sys.stderr)
         return 1
 
 
 def _check() -> None:
     if os.geteuid() != 0:
-        raise DemoError("network namespaces need root: run it with sudo")
+        raise DemoError(f"network namespaces need root: sudo {shlex.join(sys.argv)}")
     if importlib.util.find_spec("mininet") is None:
         raise DemoError(
-            "mininet is not installed for this Python: apt-get install mininet, then `make venv`"
+            "mininet is not installed for this Python: apt-get install mininet, then `make setup`"
         )
     for program in ("mnexec", "ip", "setpriv"):
         if shutil.which(program) is None:
             package = {"mnexec": "mininet", "ip": "iproute2", "setpriv": "util-linux"}[program]
             raise DemoError(f"{program} is not installed: apt-get install {package}")
+
+
+def _check_writable(path: Path) -> None:
+    """Better now than after both runs."""
+    if path.is_dir():
+        raise DemoError(f"{path} is a folder: name a file")
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise DemoError(f"{path} cannot be written: {folder} is no folder that can be written to")
 
 
 def _inside(
@@ -78,7 +89,6 @@ def _inside(
     seed: int,
     json_file: Path | None,
     report_file: Path,
-    keep: Path | None,
 ) -> int:
     """The demo inside its namespaces."""
     # What needs Mininet is loaded here: without it `run` still explains what to install.
@@ -88,25 +98,24 @@ def _inside(
     from topologies.switches import SwitchError, choose
 
     console = Console()
-    directory = keep or Path(tempfile.mkdtemp(prefix="umbra-demo-"))
+    directory = RunDirectory("umbra-demo-")
     begun_s = time.monotonic()
     try:
         kind = choose(switch)
         records = {
-            name: _one(console, name, predictive, kind, seconds, seed, directory / name)
+            name: _one(console, name, predictive, kind, seconds, seed, directory.path / name)
             for name, predictive in RUNS
         }
         _publish(console, records, kind, seed, seconds, json_file, report_file)
     except KeyboardInterrupt:
-        if keep is None:
-            shutil.rmtree(directory, ignore_errors=True)
+        directory.remove()
         console.print("\nstopped; nothing is left behind")
         return 130
     except (DemoError, DaemonError, LoadError, NetworkError, SwitchError, OSError) as error:
-        print(f"umbra demo: {error}\numbra demo: logs are in {directory}", file=sys.stderr)
+        directory.leave()
+        print(f"umbra demo: {error}\numbra demo: logs are in {directory.path}", file=sys.stderr)
         return 1
-    if keep is None:
-        shutil.rmtree(directory, ignore_errors=True)
+    directory.remove()
     console.print(f"done in {time.monotonic() - begun_s:.0f} s", style="dim")
     return 0
 
@@ -140,7 +149,13 @@ def _one(
         BarColumn(30),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        auto_refresh=False,
+        disable=not console.is_terminal,
+    ) as progress:
         task = progress.add_task("hosts", total=2 * len(config["switches"]) + 5, title=title)
 
         def step(message: str) -> None:
@@ -182,6 +197,7 @@ def _one(
         f"{title}: {summary.connections} connections, {round(summary.breach_s, 2):.1f} s in breach, "
         f"{summary.refused_per_1000:.1f} refused per 1000",
         highlight=False,
+        soft_wrap=True,
     )
     return record
 
@@ -194,6 +210,8 @@ def _watch(
     network: Any, daemon: Any, load: Any, view: Any, last_end_s: float, seconds: float
 ) -> tuple[Snapshot, ...]:
     """Follow one run until its last connection has ended."""
+    from topologies.live import Picture
+
     snapshots: list[Snapshot] = []
     decisions: list[dict[str, Any]] = []
     routers: dict[str, Any] = {}
@@ -216,7 +234,9 @@ def _watch(
                 decisions = [
                     _relative(decision, load.start_unix_s) for decision in daemon.decisions(20)
                 ]
-            view.show(load.time_s, seconds, load.live(), load.outcomes(), routers, decisions)
+            view.show(
+                Picture(load.time_s, seconds, load.live(), load.outcomes(), routers, decisions)
+            )
     return tuple(snapshots)
 
 
@@ -240,25 +260,23 @@ def _publish(
     }
     console.print(table(runs, found))
     with console.status("writing the report"):
-        report_file.parent.mkdir(parents=True, exist_ok=True)
-        report_file.write_text(html(records, runs, found, switch=kind, seed=seed), encoding="utf-8")
+        _write(report_file, html(records, runs, found, switch=kind, seed=seed))
         if json_file is not None:
-            json_file.parent.mkdir(parents=True, exist_ok=True)
             result = {"seed": seed, "switch": kind, "seconds": seconds, "runs": runs}
-            json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    for path in (report_file, json_file):
-        if path is not None:
-            _give_back(path)
-    console.print(f"report: {report_file}", highlight=False)
+            _write(json_file, json.dumps(result, indent=2) + "\n")
+    console.print(f"report: {report_file}", highlight=False, soft_wrap=True)
 
 
-def _give_back(path: Path) -> None:
-    """Under sudo the file belongs to whoever called it, and so does a folder made for it."""
+def _write(path: Path, text: str) -> None:
+    """Write a file; under sudo it belongs to whoever called it, and so do the folders made for it."""
+    made = [entry for entry in (path, *path.parents) if not entry.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
     user, group = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
     if user and group:
-        os.chown(path, int(user), int(group))
-        if not any(entry != path for entry in path.parent.iterdir()):
-            os.chown(path.parent, int(user), int(group))
+        with contextlib.suppress(OSError):  # some shared folders know no owners
+            for entry in made:
+                os.chown(entry, int(user), int(group))
 
 
 def table(runs: Mapping[str, Mapping[str, Any]], found: list[Prediction]) -> Table:

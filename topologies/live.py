@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -17,6 +18,18 @@ from rich.text import Text
 BAR_CELLS = 32
 EVENT_LINES = 6
 PLAIN_EVERY_S = 10.0  # without a terminal: one line now and then
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What there is to see at one moment. `live` and `outcomes` come from the traffic, the rest from the controller."""
+
+    time_s: float
+    seconds: float
+    live: Mapping[str, int]
+    outcomes: Mapping[str, int]
+    routers: Mapping[str, Mapping[str, Any]]
+    decisions: Sequence[Mapping[str, Any]]
 
 
 def bar(live: int, capacity: int, threshold: int, cells: int = BAR_CELLS) -> Text:
@@ -59,6 +72,16 @@ def event(decision: Mapping[str, Any]) -> Text:
     return text
 
 
+def plain(picture: Picture, names: Sequence[str]) -> str:
+    """A picture in one line of less than 80 columns (four routers): connections, refusals, and shifts if any."""
+    parts = [f"{max(0.0, picture.time_s):3.0f}/{picture.seconds:.0f} s"]
+    parts += [f"{name} {picture.live.get(name, 0)}" for name in names]
+    parts.append(f"refused {picture.outcomes.get('refused', 0)}")
+    shares = {name: picture.routers.get(name, {}).get("shift_pct", 0.0) for name in names}
+    shifted = ", ".join(f"{name} {share:.0f} %" for name, share in shares.items() if share >= 0.5)
+    return "  ".join([*parts, f"shift {shifted}"] if shifted else parts)
+
+
 class View:
     """The live view; on anything but a terminal, a line every ten seconds."""
 
@@ -83,50 +106,27 @@ class View:
     def __enter__(self) -> View:
         if self._live is not None:
             self._live.start()
+        else:
+            rooms = ", ".join(f"{name} {room}" for name, room in self._capacity.items())
+            self._print(f"{self._title}, connections of at most {rooms}:")
         return self
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True)
 
     def __exit__(self, *_error: object) -> None:
         if self._live is not None:
             self._live.stop()
 
-    def show(
-        self,
-        time_s: float,
-        seconds: float,
-        live: Mapping[str, int],
-        outcomes: Mapping[str, int],
-        routers: Mapping[str, Mapping[str, Any]],
-        decisions: Sequence[Mapping[str, Any]],
-    ) -> None:
-        """Draw one picture. `live` and `outcomes` come from the traffic, the rest from the
-        controller.
-        """
+    def show(self, picture: Picture) -> None:
+        """Draw one picture."""
         if self._live is not None:
-            self._live.update(
-                self._picture(time_s, seconds, live, outcomes, routers, decisions), refresh=True
-            )
+            self._live.update(self._panel(picture), refresh=True)
         elif time.monotonic() - self._printed_s >= PLAIN_EVERY_S:
             self._printed_s = time.monotonic()
-            counts = "  ".join(
-                f"{name} {live.get(name, 0)}/{capacity} "
-                f"(shift {routers.get(name, {}).get('shift_pct', 0):.0f} %)"
-                for name, capacity in self._capacity.items()
-            )
-            now = f"{max(0.0, time_s):3.0f}/{seconds:.0f} s"
-            refused = outcomes.get("refused", 0)
-            self._console.print(
-                f"{self._title} {now}  {counts}  refused {refused}", highlight=False
-            )
+            self._print(plain(picture, list(self._capacity)))
 
-    def _picture(
-        self,
-        time_s: float,
-        seconds: float,
-        live: Mapping[str, int],
-        outcomes: Mapping[str, int],
-        routers: Mapping[str, Mapping[str, Any]],
-        decisions: Sequence[Mapping[str, Any]],
-    ) -> RenderableType:
+    def _panel(self, picture: Picture) -> RenderableType:
         table = Table(box=None, expand=False, pad_edge=False)
         for heading in (
             "router",
@@ -140,8 +140,8 @@ class View:
                 heading, justify="left" if heading.startswith(("router", "live")) else "right"
             )
         for name, capacity in self._capacity.items():
-            count = live.get(name, 0)
-            router = routers.get(name, {})
+            count = picture.live.get(name, 0)
+            router = picture.routers.get(name, {})
             available = capacity - count
             colour = "bold red" if available < self._threshold[name] else ""
             table.add_row(
@@ -153,11 +153,12 @@ class View:
                 expected(router),
             )
         ended = "  ".join(
-            f"{name} [bold]{outcomes.get(name, 0)}[/]"
+            f"{name} [bold]{picture.outcomes.get(name, 0)}[/]"
             for name in ("ok", "refused", "broken", "timeout", "reset")
         )
-        lines = [event(decision) for decision in decisions[-EVENT_LINES:]]
+        lines = [event(decision) for decision in picture.decisions[-EVENT_LINES:]]
         lines += [Text("")] * (EVENT_LINES - len(lines))
+        time_s, seconds = picture.time_s, picture.seconds
         left = max(0.0, seconds - time_s)
         stage = (
             "starting" if time_s < 0 else f"{left:.0f} s left" if left else "last connections end"

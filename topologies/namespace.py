@@ -20,7 +20,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 # linux/sched.h, linux/mount.h, linux/prctl.h
@@ -198,7 +198,8 @@ def _middle(body: Callable[[], int]) -> int:
 
 def _wait(child: int) -> int:
     def pass_on(number: int, _frame: FrameType | None) -> None:
-        os.kill(child, number)
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(child, number)
 
     kept = {
         number: signal.signal(number, pass_on)

@@ -287,6 +287,8 @@ class Network:
             except subprocess.TimeoutExpired:
                 program.kill()
                 program.wait()
+            if program.stdout is not None:
+                program.stdout.close()
         self._programs.clear()
         if self._net is None:
             return

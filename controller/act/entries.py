@@ -27,8 +27,8 @@ TABLE_ORDER = (
 
 
 def ticks(seconds: float) -> int:
-    """Seconds in the data plane's 24-bit ticks, at least one."""
-    return max(1, min(0xFFFFFF, round(seconds / TICK_S)))
+    """Seconds in ticks: at least one, at most half the 24-bit clock (beyond, an age would count as young)."""
+    return max(1, min(0x7FFFFE, round(seconds / TICK_S)))
 
 
 def slot_set_entry(slot_set: SlotSet) -> fy.P4TableEntry:

@@ -7,7 +7,6 @@ it is read back and only the difference is written. Stopping leaves the switches
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
 import time
@@ -15,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from controller.act.node import NodeDown, NodeLink, ScanResult, describe
+from controller.act.node import NodeLink, ScanResult, describe
 from controller.act.program import Files, check
 from controller.model import (
     Fabric,
@@ -31,6 +30,7 @@ LOG = logging.getLogger(__name__)
 
 SCAN_PIECE = 64  # indices a scan packet walks over: about a millisecond on a software switch
 READ_TIMEOUT_S = 0.5  # for one switch's counters: one that hangs must not hold up the others
+READ_BACK_TIMEOUT_S = 3.0  # for one switch's slot sets
 MAX_SAMPLED = 10_000  # sampled connections kept for a slow reader
 
 
@@ -118,13 +118,22 @@ class FabricDriver:
         return tuple(name for name, link in self._links.items() if link.up)
 
     async def slots_in_force(self) -> dict[tuple[str, int], tuple[int, ...]]:
-        """Slot sets read back from the switches that are up: (switch, slot set) → 100 labels."""
+        """Slot sets read back from the switches that are up: (switch, slot set) → 100 labels.
+
+        A switch that does not answer is left out.
+        """
         result: dict[tuple[str, int], tuple[int, ...]] = {}
-        for name, link in self._links.items():
-            if link.up:
-                with contextlib.suppress(NodeDown):
+
+        async def one(link: NodeLink) -> None:
+            try:
+                async with asyncio.timeout(READ_BACK_TIMEOUT_S):
                     sets = await link.slot_sets()
-                    result |= {(name, number): labels for number, labels in sets.items()}
+            except Exception as error:
+                LOG.warning("%s: slot sets not read back: %s", link.name, describe(error))
+            else:
+                result.update({(link.name, number): labels for number, labels in sets.items()})
+
+        await asyncio.gather(*(one(link) for link in self._links.values() if link.up))
         return result
 
     async def reconcile(self, node: str | None = None) -> ReconcileReport:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -33,6 +33,9 @@ RETRY_MAX_S = 2.0
 OUT_SCAN = 1
 IN_SCAN_DONE = 1
 SCAN_TIMEOUT_S = 2.0
+CONNECT_TIMEOUT_S = 30.0  # finsy bounds every request (10 s) but not the wait for arbitration
+SILENT_S = 4.0  # a connected switch that has answered nothing for so long is probed
+PROBE_TIMEOUT_S = 4.0  # and given up when it does not answer that either
 
 
 class NodeDown(Exception):
@@ -50,7 +53,7 @@ class ScanResult:
 class NodeLink:
     """Connection to one switch. `run` connects again and again until cancelled; the switch keeps its state meanwhile.
 
-    Callbacks run in the event loop: `on_connected(link)` is awaited before the link counts as up.
+    Callbacks run in the event loop: `on_connected(link)` is awaited as soon as the link is up.
     """
 
     def __init__(
@@ -79,6 +82,9 @@ class NodeLink:
         self._on_down = on_down
         self._on_digest = on_digest
         self._p4: fy.Switch | None = None
+        self._ended: asyncio.Future[str] | None = None  # why the session is to end
+        self._silent_s: float | None = None  # since when reads go unanswered
+        self._probing: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         self._stream = asyncio.Lock()
         self._scan_done: asyncio.Future[ScanResult] | None = None
@@ -108,6 +114,9 @@ class NodeLink:
             except Exception as error:  # one switch must never end the others
                 LOG.exception("%s: connection failed", self.name)
                 self._failed(describe(error))
+            own = asyncio.current_task()
+            if own is not None and own.cancelling():  # gRPC may answer a cancellation with an error
+                raise asyncio.CancelledError
             if time.monotonic() - started_s > RETRY_MAX_S:
                 wait_s = RETRY_MIN_S
             await asyncio.sleep(wait_s)
@@ -115,16 +124,24 @@ class NodeLink:
 
     async def _session(self) -> None:
         p4 = fy.Switch(self.name, self.switch.address, self._options)
-        gone = asyncio.Event()
-        p4.ee.on(fy.SwitchEvent.CHANNEL_DOWN, lambda _: gone.set())
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._ended, self._silent_s = ended, None
+        p4.ee.on(
+            fy.SwitchEvent.CHANNEL_DOWN, lambda _: _settle(ended, "the P4Runtime stream ended")
+        )
+        p4.ee.on(fy.SwitchEvent.BECOME_BACKUP, lambda _: _settle(ended, _rival(p4)))
         readers: list[asyncio.Task[None]] = []
-        async with p4:
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await stack.enter_async_context(p4)
+            except TimeoutError:
+                raise ConnectionError(
+                    f"it accepts the connection but does not answer ({CONNECT_TIMEOUT_S:g} s)"
+                ) from None
             try:
                 if not p4.is_primary:
-                    raise ValueError(
-                        f"another controller holds this switch (election id {p4.primary_id}); "
-                        "stop it, or take this switch out of the configuration"
-                    )
+                    raise ValueError(_rival(p4))
                 self._p4 = p4
                 readers = [
                     asyncio.create_task(self._read_packets(p4)),
@@ -133,15 +150,21 @@ class NodeLink:
                 await self._want_digests(p4)
                 self.up, self.since_s, self.last_error = True, time.time(), None
                 await self._on_connected(self)
-                await gone.wait()
-                raise ConnectionError("the P4Runtime stream ended")
+                ends: set[asyncio.Future[Any]] = {ended, *readers}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                for reader in readers:
+                    if reader.done() and not reader.cancelled():
+                        reader.result()  # without its reader a link is deaf: connect anew
+                raise ConnectionError(ended.result() if ended.done() else "the session ended")
             finally:
                 self._p4 = None
                 for reader in readers:
                     reader.cancel()
+                await asyncio.gather(*readers, return_exceptions=True)
                 if self.up:
                     self.up = self.reconciled = False
                     self.since_s = time.time()
+                    self.last_error = ended.result() if ended.done() else None
                     self._on_down(self)
 
     def _failed(self, error: str) -> None:
@@ -180,9 +203,24 @@ class NodeLink:
     async def _exclusive(self) -> AsyncIterator[fy.Switch]:
         """Writes of one switch follow each other: a reconcile never mixes with a shift."""
         async with self._lock:
-            if self._p4 is None:
-                raise NodeDown(f"{self.name} is not connected: {self.last_error}")
+            with self._connected() as p4:
+                yield p4
+
+    @contextmanager
+    def _connected(self) -> Iterator[fy.Switch]:
+        """The connection, for one request. Raises NodeDown when there is none, or it ends meanwhile.
+
+        Closing a channel cancels what waits for an answer; nobody asked the waiting task to end.
+        """
+        if self._p4 is None:
+            raise NodeDown(f"{self.name} is not connected: {self.last_error}")
+        try:
             yield self._p4
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise NodeDown(f"{self.name}: the connection ended before the answer") from None
 
     async def read_entries(self) -> list[p4r.Entity]:
         """All table entries, read back one table at a time (an answer is bounded by gRPC's 4 MiB)."""
@@ -245,16 +283,49 @@ class NodeLink:
             self.updates += len(sets)
 
     async def read(self, asked: Iterable[Any]) -> list[Any]:
-        """Read any entities; does not wait for writes under way."""
-        if self._p4 is None:
-            raise NodeDown(f"{self.name} is not connected: {self.last_error}")
-        return [entity async for entity in _read(self._p4, asked)]
+        """Read any entities; does not wait for writes under way.
+
+        When reads stay unanswered for `SILENT_S`, a probe decides whether to end the session: a switch that hangs,
+        or a network that swallows everything, keeps its stream open for a quarter of an hour.
+        """
+        answered = False
+        asked_s = time.monotonic()
+        try:
+            with self._connected() as p4:
+                found = [entity async for entity in _read(p4, asked)]
+            answered = True
+        except fy.P4ClientError as error:
+            answered = error.code is not fy.GRPCStatusCode.DEADLINE_EXCEEDED
+            raise
+        finally:
+            if answered:
+                self._silent_s = None
+            elif self._silent_s is None:
+                self._silent_s = asked_s
+            elif time.monotonic() - self._silent_s >= SILENT_S and self._probing is None:
+                self._probing = asyncio.create_task(self._probe())
+        return found
+
+    async def _probe(self) -> None:
+        """Slow or gone? A switch that answers the smallest question is only slow, and stays."""
+        ended = self._ended
+        try:
+            with self._connected() as p4:
+                async with asyncio.timeout(PROBE_TIMEOUT_S):
+                    async for _ in _read(p4, fy.P4TableEntry("node", is_default_action=True)):
+                        pass
+        except TimeoutError:
+            if ended is not None:
+                _settle(ended, f"it stays connected but has not answered for {SILENT_S:g} s")
+        except (NodeDown, fy.P4ClientError) as error:  # an error is an answer, too
+            LOG.debug("%s: probe: %s", self.name, describe(error))
+        finally:
+            self._probing, self._silent_s = None, None
 
     async def scan(self, start: int, stop: int) -> ScanResult:
         """Let the data plane walk over indices start..stop−1 of its connection table."""
-        if self._p4 is None:
-            raise NodeDown(f"{self.name} is not connected: {self.last_error}")
-        self._scan_done = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[ScanResult] = asyncio.get_running_loop().create_future()
+        self._scan_done = done
         packet = fy.P4PacketOut(
             b"",
             pad=0,
@@ -267,8 +338,10 @@ class NodeLink:
             pad_now=0,
             now=0,
         )
-        await self._send(self._p4, packet)
-        return await asyncio.wait_for(self._scan_done, SCAN_TIMEOUT_S)
+        with self._connected() as p4:
+            async with asyncio.timeout(SCAN_TIMEOUT_S):  # a stuck stream takes no message either
+                await self._send(p4, packet)
+                return await done
 
 
 def _read(p4: fy.Switch, asked: Any) -> AsyncIterator[Any]:
@@ -276,10 +349,26 @@ def _read(p4: fy.Switch, asked: Any) -> AsyncIterator[Any]:
     return cast(AsyncIterator[Any], p4.read(asked))
 
 
+def _settle(future: asyncio.Future[str], why: str) -> None:
+    if not future.done():
+        future.set_result(why)
+
+
+def _rival(p4: fy.Switch) -> str:
+    return (
+        f"another controller holds this switch (election id {p4.primary_id}); "
+        "stop it, or take this switch out of the configuration"
+    )
+
+
 def describe(error: BaseException) -> str:
     """An error in one line, for a person."""
     if isinstance(error, fy.P4ClientError):
-        details = "; ".join(str(detail.message) for detail in error.details.values())
+        details = "; ".join(
+            f"update {index + 1}: {one.canonical_code.name}"
+            + (f": {one.message}" * bool(one.message))
+            for index, one in error.details.items()
+        )
         return f"{error.code.name}: {error.message}" + (f" ({details})" if details else "")
     return str(error) or type(error).__name__
 

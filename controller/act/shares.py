@@ -55,6 +55,8 @@ class ShareWriter:
         self._sets = {service.id: slot_set_id(service) for service in fabric.services}
         self._wanted: dict[Key, tuple[int, ...]] = {}
         self._held: dict[Key, tuple[int, ...]] = {}
+        self._told: dict[Key, tuple[int, ...]] = {}  # what the driver wants: it reconciles to this
+        self._doubtful: set[Key] = set()  # a write failed: the switch may hold either
         self._writing: dict[str, asyncio.Task[None]] = {}
         self._errors: dict[str, str] = {}
 
@@ -70,6 +72,7 @@ class ShareWriter:
         for (edge, service), share in shares.items():
             key = (edge, self._sets[service])
             labels = slots(self._wanted.get(key), share)
+            self._told.setdefault(key, labels)  # the first are part of the driver's first plan
             if labels != self._wanted.get(key):
                 self._wanted[key] = labels
                 changed.add(key)
@@ -88,10 +91,13 @@ class ShareWriter:
         return dict(counted)
 
     def confirm(self, edge: str) -> None:
-        """The edge was reconciled: it holds what is wanted."""
-        for key, labels in self._wanted.items():
+        """The edge was reconciled: it holds what the driver was last told, which may be
+        less than what is wanted by now: the next `write` writes the rest.
+        """
+        for key, labels in self._told.items():
             if key[0] == edge:
                 self._held[key] = labels
+                self._doubtful.discard(key)
 
     async def write(self, changed: set[Key], up: frozenset[str], timeout_s: float) -> Written:
         """Write what changed, and what connected edges (`up`) are not known to hold."""
@@ -99,7 +105,8 @@ class ShareWriter:
         open_sets: dict[str, list[SlotSet]] = defaultdict(list)
         for key, labels in self._wanted.items():
             edge, number = key
-            if self._held.get(key) != labels and (key in changed or edge in up):
+            differs = self._held.get(key) != labels or key in self._doubtful
+            if differs and (key in changed or edge in up):
                 open_sets[edge].append(SlotSet(number, labels))
         failed: dict[str, str] = {}
         tasks: dict[str, asyncio.Task[None]] = {}
@@ -116,8 +123,8 @@ class ShareWriter:
         for edge, task in tasks.items():
             if not task.done():
                 failed[edge] = f"no answer within {timeout_s * 1000:.0f} ms"
-            elif edge in self._errors:
-                failed[edge] = self._errors[edge]
+            elif task.cancelled() or edge in self._errors:
+                failed[edge] = self._errors.get(edge, "the write was ended")
             else:
                 done.append(edge)
         elapsed_ms = (time.perf_counter() - start_s) * 1000
@@ -132,12 +139,17 @@ class ShareWriter:
 
     async def _write(self, edge: str, sets: Sequence[SlotSet]) -> None:
         self._errors.pop(edge, None)
+        keys = {(edge, one.id) for one in sets}
+        self._told |= {(edge, one.id): one.slots for one in sets}
         try:
             report = await self._driver.write_slot_sets({edge: sets})
         except Exception as error:
             self._errors[edge] = str(error) or type(error).__name__
+            self._doubtful |= keys
             return
         if report.failed:
             self._errors[edge] = report.failed[0][1]
+            self._doubtful |= keys
         else:
+            self._doubtful -= keys
             self._held |= {(edge, one.id): one.slots for one in sets}

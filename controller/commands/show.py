@@ -69,6 +69,7 @@ def bench(
         fail(f"no benchmark {name!r}; use one of: {', '.join(names)}", 2)
     console = err()
     try:
+        module.prepare()  # before the display starts its thread
         with console.status(f"{name} …") as shown:
             result = module.run(
                 name, switch=switch.value, progress=lambda text: shown.update(f"{name}: {text}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from ml.series import Floats, Series
 
+SET_BACK_S = 2.0  # samples further back in time than this mean that the clock was set back
 _CHANNELS = 4  # time, demand, new per second, mean duration
 
 
@@ -25,7 +26,10 @@ class History:
     def add(
         self, router: str, time_s: float, count: float, new_per_s: float, mean_duration_s: float
     ) -> None:
-        """One sample; one that is not later than the last is ignored."""
+        """One sample; one that is not later than the last is ignored.
+
+        One that is much earlier means that the clock was set back: what lies after it goes.
+        """
         rows = self._rows.get(router)
         if rows is None:
             # Twice the size: rows move to the front only once in `keep` samples.
@@ -33,7 +37,9 @@ class History:
             self._ends[router] = 0
         end = self._ends[router]
         if end and time_s <= rows[0, end - 1]:
-            return
+            if rows[0, end - 1] - time_s <= SET_BACK_S:
+                return
+            end = int(np.searchsorted(rows[0, :end], time_s))
         if end == rows.shape[1]:
             rows[:, : self.keep - 1] = rows[:, end - self.keep + 1 :].copy()
             end = self.keep - 1

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from controller.model import NodeCounters, RouterSample, ServiceCounters
 
 MEMORY_S = 30.0  # over which the mean duration is taken
+SET_BACK_S = 2.0  # readings further back in time than this mean that the clock was set back
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,10 @@ class Sampler:
     _nodes: dict[str, _Node] = field(default_factory=dict)
 
     def update(self, readings: Iterable[NodeCounters]) -> Reading:
-        """Take one cycle's readings; one that is not newer than the last is ignored."""
+        """Take one cycle's readings; one that is not newer than the last is ignored.
+
+        One that is much older means that the clock was set back: counting starts anew from it.
+        """
         samples: dict[str, RouterSample] = {}
         flows: dict[str, dict[int, Flow]] = {}
         intervals: dict[str, float] = {}
@@ -61,7 +65,9 @@ class Sampler:
         for counters in readings:
             node = self._nodes.get(counters.node)
             if node is not None and counters.time_s <= node.last.time_s:
-                continue
+                if node.last.time_s - counters.time_s <= SET_BACK_S:
+                    continue
+                node = None
             if node is None:
                 self._nodes[counters.node] = _Node(counters)
                 if counters.node in self.routers:

@@ -38,6 +38,10 @@ _DECISIONS = (
 )
 
 
+class OtherVersion(sqlite3.DatabaseError):
+    """The file has tables of another version."""
+
+
 class Store:
     """One file. It need not be usable when the store is made; see `flush`."""
 
@@ -105,7 +109,7 @@ class Store:
                     try:
                         with connection:
                             for table, row in batch:
-                                connection.execute(schema.INSERTS[table], row)
+                                self._insert(connection, table, row)
                     except BaseException:
                         self._give_back(batch)
                         raise
@@ -116,6 +120,14 @@ class Store:
         self._troubles.end(TROUBLE)
         return True
 
+    def _insert(self, connection: sqlite3.Connection, table: str, row: schema.Row) -> None:
+        try:
+            connection.execute(schema.INSERTS[table], row)
+        except (sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError) as error:
+            # The row is at fault, not the disk: it would keep all that wait behind it for ever.
+            self.discarded += 1
+            self._troubles.count(f"{TROUBLE} row", f"{table} {row} was discarded: {error}")
+
     def prune(self, now_s: float) -> int:
         """Forget a small batch of what is older than the retention; returns the rows deleted."""
         before_s, deleted = now_s - self.retention_s, 0
@@ -125,7 +137,7 @@ class Store:
                 with connection:
                     for table, statement in schema.PRUNES.items():
                         if table == "samples":
-                            found = connection.execute("SELECT DISTINCT router FROM samples")
+                            found = connection.execute(schema.ROUTERS)
                             for (router,) in found.fetchall():
                                 arguments: schema.Row = (router, before_s, PRUNE_ROWS)
                                 deleted += connection.execute(statement, arguments).rowcount
@@ -251,10 +263,10 @@ class Store:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(schema.SCHEMA)
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version not in (0, schema.VERSION):
-                raise sqlite3.DatabaseError(f"it was written by another version ({version})")
+                raise OtherVersion(f"another version of umbra wrote it ({version})")
+            connection.executescript(schema.SCHEMA)
             connection.execute(f"PRAGMA user_version = {schema.VERSION}")
         except BaseException:
             connection.close()
@@ -290,7 +302,7 @@ def _remedy(error: Exception) -> str:
         return "let umbra write the file and its directory"
     if code == sqlite3.SQLITE_CANTOPEN:
         return "see that its directory exists, may be written, and has room"
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT) or isinstance(error, OtherVersion):
         return "move the file away: umbra then makes a new one"
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "stop the other program that writes it"

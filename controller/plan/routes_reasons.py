@@ -29,6 +29,8 @@ def reason(
     if after < before:
         if lost:
             why = "a shadow failed or ran short itself and no other has room"
+        elif held == "ceiling":
+            why = "it is more than may be shifted without a person"
         elif squeezed:
             why = "its shadows have no room for more"
         else:

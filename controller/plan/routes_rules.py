@@ -4,7 +4,8 @@
   (at the longest horizon). An anomaly: its own severity. An observed breach (fewer available
   connections than the threshold): certain and now, severity 5. This floor is always on.
 - The shift aimed at is min(max_shift, max(10, severity * 10)) percent, reached by `ramp_pct` a
-  cycle; an anomaly skips the ramp. While the cause lasts the shift never shrinks.
+  cycle; an anomaly skips the ramp. While the cause lasts the shift never shrinks, except one that a
+  person had set beyond max_shift: once released, it comes back to that by `restore_pct` a cycle.
 - When no cause is left, `restore_pct` a cycle comes back, but only while what is seen and the 95 %
   forecast of the demand both leave room: never in on a forecast alone, never on a quiet second.
 """
@@ -12,7 +13,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.plan.routes_state import RouterState, RouterView, RouteSettings
 
@@ -70,6 +71,16 @@ def wish(view: RouterView, state: RouterState, settings: RouteSettings, hosting:
 
     hosting: it is a shadow in use.
     """
+    wanted = _free_wish(view, state, settings, hosting)
+    ceiling = max(settings.max_shift_pct, state.shift_pct - settings.restore_pct)
+    if view.live is None or wanted.shift_pct <= ceiling:
+        return wanted
+    return replace(wanted, shift_pct=ceiling, held="ceiling")
+
+
+def _free_wish(
+    view: RouterView, state: RouterState, settings: RouteSettings, hosting: bool
+) -> Wish:
     current = state.shift_pct
     if view.live is None:
         return Wish(current, current, "blind", 0.0, "blind" if current else "")

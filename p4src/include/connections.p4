@@ -59,6 +59,7 @@ control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_m
         bit<2> way = 0;
         bool known = false;      // the entry is this connection's
         bool open = false;       // it is to be bound anew, in the entry at `way`
+        bool expired = false;    // the entry at `way` was another's, past its time: it is free now
         connections_0.read(entry, index_0);
         if (IS_OURS(entry)) {
             known = true;
@@ -122,6 +123,7 @@ control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_m
             live_connections.read(live, 0);
             live_connections.write(0, live - 1);
             services_expired.count((bit<32>)SERVICE(entry));
+            expired = true;
         }
 
         if (open || (!known && meta.reversed == 0)) {
@@ -169,6 +171,10 @@ control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_m
             if (meta.reversed == 0) { bytes = bytes + (bit<40>)hdr.ipv4.total_len; }
             entry = meta.signature ++ meta.binding ++ SERVICE(entry) ++ state ++ 4w0 ++ now ++ bytes;
             if (open) { entry[79:72] = meta.service; }
+        } else if (expired) {
+            entry = 0;           // nobody took its place: it must not be counted twice
+        }
+        if (known || open || expired) {
             if (way == 0) {
                 connections_0.write(index_0, entry);
             } else if (way == 1) {

@@ -97,7 +97,7 @@ struct headers_t {
     ethernet_t     ethernet;
     mpls_t         mpls;
     arp_t          arp;
-    ipv4_h       ipv4;
+    ipv4_h         ipv4;
     ipv4_options_t ipv4_options;
     tcp_t          tcp;
     udp_t          udp;

@@ -73,7 +73,7 @@ control Services(inout headers_t hdr, inout metadata_t meta, inout standard_meta
         bit<16> port = hdr.tcp.src_port;
         hdr.tcp.src_port = hdr.tcp.dst_port;
         hdr.tcp.dst_port = port;
-        hdr.tcp.acknowledgement = hdr.tcp.sequence + 1;
+        hdr.tcp.acknowledgement = hdr.tcp.sequence + 1;   // the SYN; data with it stays unacknowledged
         hdr.tcp.sequence = 0;
         hdr.tcp.data_offset = 5;
         hdr.tcp.reserved = 0;

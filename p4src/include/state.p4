@@ -32,7 +32,8 @@
 #define LAST_SEEN(e)  (e)[63:40]
 #define BYTES(e)      (e)[39:0]
 
-// May this entry be used again: is it free, or past its time? (24-bit subtraction: the clock wraps every 12.7 days.)
+// May this entry be used again: is it free, or past its time? 24-bit subtraction: the clock wraps every 12.7 days. An age in
+// the upper half is no age: the packet came after a scan had noted its time. Time-outs are therefore below 6.3 days.
 control Aging(in entry_t entry, in node_t node, in tick_t now, out bool past) {
     apply {
         tick_t limit = node.established_idle;
@@ -43,6 +44,7 @@ control Aging(in entry_t entry, in node_t node, in tick_t now, out bool past) {
         } else if (STATE(entry) == DATAGRAM) {
             limit = node.datagram_idle;
         }
-        past = STATE(entry) == FREE || now - LAST_SEEN(entry) > limit;
+        tick_t age = now - LAST_SEEN(entry);
+        past = STATE(entry) == FREE || (age > limit && age < 0x800000);
     }
 }

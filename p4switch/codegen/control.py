@@ -212,7 +212,6 @@ class Control:
             path.line(f"row = {name}.default_row")
             if needs_hit:
                 path.line("hit = False")
-            self._on_hit(path, node, table, False)
             return
         values = []
         for key in node.keys:
@@ -242,24 +241,22 @@ class Control:
             path.line(f"    row = {name}.default_row")
             return
         inside = path.open("if row:")
-        self._on_hit(inside, node, table, True)
+        self._on_hit(inside, node, table)
         other = path.open("else:")
         other.line(f"row = {name}.default_row")
-        self._on_hit(other, node, table, False)
         after = join([inside, other], self.ctx.names)
         if after is not None:
             path.adopt(after)
 
-    def _on_hit(self, path: Path, node: TableNode, table: Table, hit: bool) -> None:
-        if not (table.has_counter or (hit and (table.supports_timeout or table.has_meter))):
-            return
+    def _on_hit(self, path: Path, node: TableNode, table: Table) -> None:
+        """Counter, age and meter of the entry. A miss has none of them, as in BMv2."""
         path.line("entry = row[1]")
         if table.has_counter:
             path.line("entry.packets += 1")
             path.line("entry.bytes += n")
-        if hit and table.supports_timeout:
+        if table.supports_timeout:
             path.line("entry.last_hit_us = now_us")
-        target = self._meter_target(node) if hit else None
+        target = self._meter_target(node)
         if target:
             amount = "1" if table.meter_unit == "packets" else "n"
             colour = f"entry.meter.execute(now_us, {amount}) if entry.meter else 0"

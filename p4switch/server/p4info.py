@@ -191,6 +191,8 @@ class Schema:
             raise _misfit(f"{owner} has a direct counter in the P4Info only")
         if table_id in self._metered and not table.has_meter:
             raise _misfit(f"{owner} has a direct meter in the P4Info only")
+        if info.has_initial_entries and not info.is_const_table:
+            table.open_entries(info.size)  # the device config does not tell them from constant ones
         return TableSchema(
             table_id=table_id,
             table=table,

@@ -198,7 +198,8 @@ class Reader:
             groups = self._replication.multicast
             wanted = {group_id: self._replication.get_multicast(group_id)} if group_id else groups
             for number, replicas in list(wanted.items()):
-                yield _multicast_entity(number, replicas, ("multicast", number) in style)
+                metadata = self._replication.multicast_metadata.get(number, b"")
+                yield _multicast_entity(number, replicas, metadata, ("multicast", number) in style)
         elif which == "clone_session_entry":
             session_id = asked.clone_session_entry.session_id
             clones = self._replication.clones
@@ -277,10 +278,13 @@ def _encode_replicas(replicas: Iterable[Replica], as_bytes: bool, out: Any) -> N
             out.add(egress_port=replica.port, instance=replica.instance)
 
 
-def _multicast_entity(group_id: int, replicas: Iterable[Replica], as_bytes: bool) -> p4r.Entity:
+def _multicast_entity(
+    group_id: int, replicas: Iterable[Replica], metadata: bytes, as_bytes: bool
+) -> p4r.Entity:
     entity = p4r.Entity()
     group = entity.packet_replication_engine_entry.multicast_group_entry
     group.multicast_group_id = group_id
+    group.metadata = metadata
     _encode_replicas(replicas, as_bytes, group.replicas)
     return entity
 

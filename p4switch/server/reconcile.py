@@ -25,7 +25,8 @@ def carry_over(old: Forwarding, new: Forwarding) -> None:
     _carry_stateful(old.pipeline, new.pipeline)
     replication = old.pipeline.replication
     for group_id, replicas in replication.multicast.items():
-        new.pipeline.replication.insert_multicast(group_id, replicas)
+        metadata = replication.multicast_metadata[group_id]
+        new.pipeline.replication.insert_multicast(group_id, replicas, metadata)
     for session_id, session in replication.clones.items():
         new.pipeline.replication.insert_clone(session_id, session)
     new.schema.port_as_bytes |= old.schema.port_as_bytes
@@ -56,6 +57,9 @@ def _carry_table(old: Table, new: Table | None, name: str) -> None:
     ]
     if entries and not same_key:
         raise InvalidArgument(f"table {name} has {len(entries)} entries and another key")
+    if not old.is_const and not new.is_const:
+        for initial in new.entries():  # what the client left of them comes from the old table
+            new.delete(initial.match, initial.priority)
     for entry in entries:
         new.insert(
             Entry(

@@ -244,9 +244,9 @@ class Writer:
             if kind == DELETE:
                 replication.delete_multicast(group_id)
             elif kind == INSERT:
-                replication.insert_multicast(group_id, _replicas(group.replicas))
+                replication.insert_multicast(group_id, _replicas(group.replicas), group.metadata)
             else:
-                replication.modify_multicast(group_id, _replicas(group.replicas))
+                replication.modify_multicast(group_id, _replicas(group.replicas), group.metadata)
             self._remember_style(("multicast", group_id), group.replicas)
         elif which == "clone_session_entry":
             clone = message.clone_session_entry

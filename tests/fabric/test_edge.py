@@ -120,6 +120,19 @@ def test_a_reset_by_the_service_closes_the_connection(edge: Programmed) -> None:
     assert edge.counters().services[WEB].live == 0
 
 
+def test_resets_of_other_connections_and_repeated_closes_change_no_count(edge: Programmed) -> None:
+    for port in (7150, 7151):
+        edge.device.exchange(TO_CLIENT, tcp(port), 1)
+    edge.device.exchange(TO_CLIENT, tcp(7152, "R"), 1)
+    edge.device.exchange(1, labelled(E1, reply(7152, "RA"), to="e1"), 1)
+    assert edge.counters().services[WEB].live == 2
+    for flags in ("FA", "FA", "A", "R"):
+        edge.device.exchange(TO_CLIENT, tcp(7150, flags), 1)
+    edge.device.exchange(1, labelled(E1, reply(7150, "RA"), to="e1"), 1)
+    seen = edge.counters().services[WEB]
+    assert (seen.opened, seen.closed, seen.live) == (2, 1, 1)
+
+
 def test_a_repeated_syn_is_the_same_connection(edge: Programmed) -> None:
     labels = [label_of(edge.device.exchange(TO_CLIENT, tcp(7200), 1)[0][1]) for _ in range(3)]
     assert len(set(labels)) == 1

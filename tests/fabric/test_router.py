@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+import zlib
 from collections import Counter
+from dataclasses import replace
+from ipaddress import IPv4Address
 
-from scapy.layers.inet import TCP
+from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
+from controller.act.node import ScanResult
 from controller.model import Idle
 from harness.packets import checksums_hold, inner, label_of, labelled, tcp, udp
 from harness.programmed import Make, Programmed
@@ -20,6 +25,13 @@ BACKEND_MAC = {B1: "02:00:00:20:00:01", B2: "02:00:00:20:00:02"}
 def arriving(sport: int, flags: str = "S") -> bytes:
     """The client's packet as the edge sends it to r1."""
     return labelled(R1, tcp(sport, flags), to="r1")
+
+
+def first_place(sport: int, index_mask: int) -> int:
+    """Where a connection's entry is looked for first."""
+    addresses = IPv4Address(CLIENT_IP).packed + IPv4Address(VIP).packed
+    ports = sport.to_bytes(2, "big") + (80).to_bytes(2, "big")
+    return zlib.crc32(addresses + bytes([6]) + ports) & index_mask
 
 
 def test_a_connection_is_sent_on_to_a_backend_with_this_routers_mac(router: Programmed) -> None:
@@ -74,6 +86,19 @@ def test_the_reset_is_right_for_a_syn_with_options_and_data(router: Programmed) 
     assert checksums_hold(packet)
 
 
+def test_the_reset_is_right_for_a_syn_with_ip_options(router: Programmed) -> None:
+    for port in range(1000, 1000 + CAPACITY):
+        router.device.exchange(SPINE_1, arriving(port), 1)
+    syn = IP(src=CLIENT_IP, dst=VIP, options=[b"\x94\x04\x00\x00"]) / TCP(
+        sport=2000, dport=80, flags="S", seq=(1 << 32) - 1
+    )
+    [(_, packet)] = router.device.exchange(SPINE_1, labelled(R1, syn, to="r1"), 1)
+    reset = inner(packet)
+    assert (reset.ihl, len(packet), str(reset[TCP].flags)) == (5, 14 + 4 + 40, "RA")
+    assert (reset[TCP].seq, reset[TCP].ack) == (0, 0)  # the number after 2^32 - 1 is 0
+    assert checksums_hold(packet)
+
+
 def test_a_full_router_still_carries_the_connections_it_has(router: Programmed) -> None:
     for port in range(1000, 1000 + CAPACITY):
         router.device.exchange(SPINE_1, arriving(port), 1)
@@ -123,3 +148,44 @@ def test_idle_connections_are_expired_by_the_scan(make: Make) -> None:
         seen = router.counters().services[WEB]
         assert (seen.expired, seen.live) == (2, 1)
         assert router.scan().expired == 0
+
+
+def test_connections_that_talk_during_a_scan_are_kept(make: Make) -> None:
+    ports = range(1000, 1000 + CAPACITY)
+    with make("r1") as router:
+        router.replan(replace(router.plan, index_mask=0xFFFF))
+        for port in ports:
+            router.device.exchange(SPINE_1, arriving(port), 1)
+
+        async def scan_while_they_talk() -> ScanResult:
+            scan = asyncio.ensure_future(router.link.scan(0, 0x10000))
+            while not scan.done():
+                for port in ports:
+                    router.device.send(SPINE_1, arriving(port, "A"))
+                await asyncio.sleep(0.02)
+            return await scan
+
+        result = router.run(scan_while_they_talk())
+        router.device.receive(None)
+        seen = router.counters().services[WEB]
+        assert (result.live, result.expired) == (CAPACITY, 0)
+        assert (seen.expired, seen.unbound, seen.live) == (0, 0, CAPACITY)
+
+
+def test_an_idle_connection_is_expired_once_although_no_backend_can_take_its_place(
+    make: Make,
+) -> None:
+    with make("r1", idle=Idle(tcp_s=600, udp_s=600, opening_s=0.3, linger_s=600)) as router:
+        plan = router.plan
+        place = first_place(1000, plan.index_mask)
+        same_place = [p for p in range(1001, 60000) if first_place(p, plan.index_mask) == place]
+        router.device.exchange(SPINE_1, arriving(1000), 1)
+        time.sleep(0.6)
+        router.replan(replace(plan, slot_sets=()))
+        for port in same_place[:3]:
+            assert router.device.exchange(SPINE_1, arriving(port), 0) == []
+        router.replan(plan)
+        [(_, packet)] = router.device.exchange(SPINE_1, arriving(same_place[3]), 1)
+        assert label_of(packet) in BACKEND_MAC
+        seen = router.counters().services[WEB]
+        assert (seen.opened, seen.expired, seen.refused, seen.live) == (2, 1, 0, 1)

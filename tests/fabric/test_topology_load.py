@@ -76,12 +76,13 @@ def test_a_shift_under_500_connections_breaks_and_moves_none_and_gives_the_share
     kind: str, tmp_path: Path
 ) -> None:
     config = configuration(ClosSpec(capacity=4000, threshold=100, services=ONE_SERVICE))
+    per_s, duration_s, begin_s = 80.0, 7.0, 7.0
     ramp = {
-        8.0 + step: (1, {"r1": 100 - pct, "r2": pct / 2, "r3": pct / 2})
+        begin_s + step: (1, {"r1": 100 - pct, "r2": pct / 2, "r3": pct / 2})
         for step, pct in enumerate((10, 20, 30, 40, 50))
     }
-    per_s, duration_s, settled_s = 60.0, 10.0, 13.0
-    end_s = settled_s + 18.0
+    settled_s = begin_s + 5.0
+    end_s = settled_s + 14.0
 
     async def play() -> Traffic:
         async with Whole(config, kind, tmp_path) as whole:
@@ -95,10 +96,13 @@ def test_a_shift_under_500_connections_breaks_and_moves_none_and_gives_the_share
     alive = [
         p
         for p in traffic.passages
-        if p.opened_s < 8.0 and (p.closed_s is None or p.closed_s > settled_s)
+        if p.opened_s < begin_s and (p.closed_s is None or p.closed_s > settled_s)
     ]
+    middle_s = begin_s + 1.9
     during = [
-        p for p in traffic.passages if p.opened_s < 9.9 and (p.closed_s is None or p.closed_s > 9.9)
+        p
+        for p in traffic.passages
+        if p.opened_s < middle_s and (p.closed_s is None or p.closed_s > middle_s)
     ]
     assert len(during) >= 500
     assert len(alive) > 100

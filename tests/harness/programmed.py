@@ -67,6 +67,11 @@ class Programmed:
         answer = self._do(self.link.read(requests(small_fabric(), self.plan)))
         return counters(self.plan.node, 0.0, self.plan, answer)
 
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do this on the event loop that the connection to the switch lives on."""
+        result: T = self._do(work)
+        return result
+
     def wait(self, condition: Callable[[], bool], timeout_s: float = 3.0) -> bool:
         """Let the event loop run until the condition holds; False when the time is over."""
 

@@ -1,6 +1,6 @@
 """Benchmarks: each measures the real thing, and its peers in the same run on the same work."""
 
 from topologies.bench.result import Figure, Result
-from topologies.bench.runner import BENCHES, run
+from topologies.bench.runner import BENCHES, prepare, run
 
-__all__ = ["BENCHES", "Figure", "Result", "run"]
+__all__ = ["BENCHES", "Figure", "Result", "prepare", "run"]

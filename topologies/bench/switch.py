@@ -7,6 +7,7 @@ which at most one in a thousand is lost, `overload_pps` what comes through when 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import finsy as fy
 from finsy.proto import p4r
 
 from controller.act.entries import entries, node_entry, slot_set_entry
+from controller.act.finsy_log import FINSY_LOG
 from controller.act.program import Files, default_files
 from controller.model import SLOTS, Idle, NodePlan, SlotSet
 from controller.plan.fabric import fabric_plan
@@ -52,6 +54,7 @@ UNITS: dict[str, tuple[str, Better]] = {
 def bench(switch: str, run_dir: Path, progress: Progress) -> Result:
     """Measure the chosen switch, and BMv2 beside it where it is installed."""
     kind = choose(switch)
+    logging.getLogger("finsy").addFilter(FINSY_LOG)  # no warnings about gNMI
     figures = {
         name: Figure(value, *_unit(name, n))
         for name, (value, n) in _measure(kind, run_dir, progress).items()

@@ -26,6 +26,7 @@ class Attempt:
     outcome: str
     connect_ms: float | None
     backends: tuple[str, ...]
+    source: tuple[str, int] | None = None  # the client's address and port; None: never connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ def read(client_files: Iterable[Path], backend_files: Iterable[Path]) -> Traffic
             outcome=record["outcome"],
             connect_ms=record.get("connect_ms"),
             backends=tuple(record.get("backends", ())),
+            source=(record["host"], record["port"]) if "port" in record else None,
         )
         for _, record in _lines(client_files)
     ]
@@ -199,6 +201,25 @@ def is_moved(passage: Passage) -> bool:
     return len(passage.routers) > 1
 
 
+def moved(traffic: Traffic) -> int:
+    """Connections whose router changed (backends' view) or that two backends answered (clients' view); one that
+    both views show counts once.
+    """
+    answered = [attempt for attempt in traffic.attempts if len(attempt.backends) > 1]
+    lives: dict[tuple[str, int], list[Span]] = {}
+    for attempt in answered:
+        if attempt.source is not None:
+            lives.setdefault(attempt.source, []).append((attempt.start_s, attempt.end_s))
+
+    def counted(passage: Passage) -> bool:
+        # Ports are used again: it is the same connection only if it was opened within its life.
+        spans = lives.get((passage.client, passage.client_port), ())
+        return any(from_s <= passage.opened_s <= to_s for from_s, to_s in spans)
+
+    changed = [passage for passage in traffic.passages if is_moved(passage)]
+    return len(answered) + sum(not counted(passage) for passage in changed)
+
+
 def shares_pct(
     passages: Iterable[Passage], address: str, from_s: float, to_s: float
 ) -> dict[str, float]:
@@ -235,13 +256,10 @@ def summarise(
     traffic: Traffic, capacity: Mapping[str, int], threshold: Mapping[str, int], until_s: float
 ) -> Summary:
     """The figures of one run. In breach is the fabric while any router is. A connection is moved
-    when its router changed (backends' view) or when two backends answered it (clients' view; one
-    that shows both counts twice).
+    when its router changed or when two backends answered it (`moved`).
     """
     total = len(traffic.attempts)
     outcomes = Counter(attempt.outcome for attempt in traffic.attempts)
-    moved = sum(is_moved(passage) for passage in traffic.passages)
-    moved += sum(len(attempt.backends) > 1 for attempt in traffic.attempts)
     connects = [
         attempt.connect_ms for attempt in traffic.attempts if attempt.connect_ms is not None
     ]
@@ -258,7 +276,7 @@ def summarise(
         ),
         refused_per_1000=per_1000(outcomes["refused"]),
         broken_per_1000=per_1000(outcomes["broken"]),
-        moved_per_1000=per_1000(moved),
+        moved_per_1000=per_1000(moved(traffic)),
         failed_per_1000=per_1000(outcomes["timeout"] + outcomes["reset"]),
         connect_p50_ms=percentile(connects, 50),
         connect_p99_ms=percentile(connects, 99),

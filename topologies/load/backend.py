@@ -78,7 +78,8 @@ async def serve(arguments: argparse.Namespace, output: TextIO) -> None:
             tracker.sweep(now_s - LINGER_S)
             lost += observer.lost()
             report({"kind": "live", "time_s": round(now_s, 3), "routers": tracker.live()})
-    observer.read()
+    while observer.read():
+        pass
     tracker.finish()
     print(
         json.dumps({"kind": "end", "lost_packets": lost + observer.lost()}), file=output, flush=True

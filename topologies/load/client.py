@@ -1,15 +1,15 @@
-"""A client host's program: opens connections when its schedule says so, whatever happens (open
-loop).
+"""A client host's program: opens connections when its schedule says so, whatever happens (open loop).
 
     python -m topologies.load.client --name c1 --schedule c1.plan --start 1234.5 --output c1.jsonl
 
 Every connection connects, sends a small request at once and every `--interval` seconds, and when
 its time is over sends its FIN and waits for the server's. What became of it is one JSON line:
 
-ok       all requests answered, both sides closed in order refused  the SYN was answered with a
-reset timeout  no connection within `--connect-timeout` reset    a reset before the first answer
-broken   accepted, answered, and then reset, closed by the other side, or silent for
-`--answer-timeout`
+- ok: all requests answered, both sides closed in order
+- refused: the SYN was answered with a reset
+- timeout: no connection within `--connect-timeout`
+- reset: accepted, and reset, closed or silent before the first answer
+- broken: accepted, answered, and then reset, closed by the other side, or silent for `--answer-timeout`
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self.answered = 0
         self.bytes_out = 0
         self.bytes_in = 0
+        self.host = ""
         self.port = 0
         self.backends: list[str] = []
         self.error: str | None = None
@@ -58,7 +59,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self.port = transport.get_extra_info("sockname")[1]
+        self.host, self.port = transport.get_extra_info("sockname")[:2]
         self._end_s = self._loop.time() + self._duration_s
         self._ask()
 
@@ -180,6 +181,7 @@ class Load:
             await connection.lost
             outcome = connection.outcome()
             record |= {
+                "host": connection.host,
                 "port": connection.port,
                 "backends": connection.backends,
                 "requests": connection.sent,
@@ -206,7 +208,7 @@ class Load:
 
 
 async def run(arguments: argparse.Namespace, output: TextIO) -> None:
-    """Make the load; SIGTERM stops new connections and ends the old ones."""
+    """Make the load; after SIGTERM there are no new connections, and those that live end in their time."""
     load_ = Load(arguments, lambda record: print(json.dumps(record), file=output))
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)

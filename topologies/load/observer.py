@@ -162,16 +162,17 @@ class Observer:
         self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
         self.socket.bind((interface, ETH_P_IP))
 
-    def read(self) -> None:
-        """Take what has arrived; call it when the socket is readable."""
+    def read(self) -> bool:
+        """Take what has arrived, at most BATCH packets; true if there may be more."""
         now_s = time.monotonic() - self._start_s
         for _ in range(BATCH):
             try:
                 frame, address = self.socket.recvfrom(HEADER_BYTES)
             except BlockingIOError:
-                return
+                return False
             if address[2] == PACKET_HOST:
                 self.tracker.packet(frame, now_s)
+        return True
 
     def lost(self) -> int:
         """Packets that the kernel dropped because we were too slow, since the last call

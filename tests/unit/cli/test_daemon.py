@@ -62,12 +62,13 @@ class Running:
             env=self.environment,
         )
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, *, turns: int = 1) -> None:
+        """Wait until it answers and has made so many turns: the first comes when it no longer waits for switches."""
         deadline_s = time.monotonic() + PATIENCE_S
         done = None
         while time.monotonic() < deadline_s and self.process.poll() is None:
             done = self.umbra("status", "--json")
-            if done.returncode == 0 and json.loads(done.stdout)["cycle"]["number"] > 0:
+            if done.returncode == 0 and json.loads(done.stdout)["cycle"]["number"] >= turns:
                 return
         raise AssertionError(f"{done}: {self.log_path.read_text()}")
 
@@ -179,7 +180,7 @@ def test_a_daemon_with_a_token_tells_nobody_without_it_and_ends_on_ctrl_c(tmp_pa
     running = Running(tmp_path, token="a-token-of-enough-length\n")
     try:
         running.environment["UMBRA_TOKEN_FILE"] = str(running.token_file)
-        running.wait_ready()
+        running.wait_ready(turns=0)
         del running.environment["UMBRA_TOKEN_FILE"]
         without = running.umbra("status")
         assert without.returncode == 1

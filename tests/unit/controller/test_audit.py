@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from controller import audit
 from controller.audit import TROUBLE, AuditLog
 from controller.model import Decision, Kind, Outcome
 from controller.trouble import Troubles
+from harness import disk
 
 
 def entry(number: int) -> tuple[Decision, Outcome]:
@@ -73,17 +73,8 @@ def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
-    directory = tmp_path / "disk"
-    directory.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(directory)], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a small disk: {mounted.stderr.decode().strip()}")
-    yield directory
-    subprocess.run(["umount", "-l", str(directory)], check=True)
+    with disk.small_disk(tmp_path, "64k") as directory:
+        yield directory
 
 
 def test_a_full_disk_cuts_no_line_and_loses_none(small_disk: Path) -> None:

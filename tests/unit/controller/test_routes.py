@@ -274,6 +274,17 @@ def test_a_weight_set_by_hand_applies_at_once_and_ends_on_request() -> None:
         with_manual(RoutesState(), "r1", 101)
 
 
+def test_a_weight_beyond_fifty_percent_ends_with_the_persons_override() -> None:
+    set_by_hand = steps(given_routers(), 1, with_manual(RoutesState(), "r1", 80))
+    assert set_by_hand.state.of("r1").shift_pct == 80
+    released = with_manual(set_by_hand.state, "r1", None)
+    danger = given_routers(threatened("r1", 1.0, 0.0))
+    plan = steps(danger, 1, released)
+    assert plan.state.of("r1").shift_pct == 79
+    assert "without a person" in only(plan).reason
+    assert steps(danger, 40, released).state.of("r1").shift_pct == 50
+
+
 def test_a_dry_run_marks_its_decisions() -> None:
     plan = steps(given_routers(view("r1", 350.0)), rules=replace(RULES, dry_run=True))
     assert only(plan).dry_run

@@ -164,10 +164,23 @@ def test_the_history_keeps_the_latest_samples_in_order() -> None:
     history = History(keep=10)
     for second in range(57):
         history.add("r1", float(second), float(second), 1.0, math.nan)
-    history.add("r1", 3.0, 0.0, 0.0, 0.0)  # late: ignored
+    history.add("r1", 55.5, 0.0, 0.0, 0.0)  # late: ignored
     series = history.series("r1")
     assert series.times_s.tolist() == list(range(47, 57))
     assert len(history.series("r2")) == 0
     again = History(keep=5)
     again.load(series)
     assert again.series("r1").times_s.tolist() == list(range(52, 57))
+
+
+def test_a_clock_set_back_costs_one_sample_not_an_hour() -> None:
+    s = sampler()
+    s.update([counters("r1", 5000.0, opened=10)])
+    s.update([counters("r1", 5001.0, opened=12)])
+    assert s.update([counters("r1", 1400.0, opened=14)]).samples["r1"].live == 14
+    assert s.update([counters("r1", 1401.0, opened=17)]).samples["r1"].new_per_s == 3
+    history = History(keep=10)
+    for second in (1397, 1398, 1399, 5000, 5001):
+        history.add("r1", float(second), 1.0, 1.0, math.nan)
+    history.add("r1", 1400.0, 2.0, 1.0, math.nan)
+    assert history.series("r1").times_s.tolist() == [1397, 1398, 1399, 1400]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from controller.model import Decision, Kind, NodeCounters, Outcome, RouterSample
 from controller.observe.demand import Demand
 from controller.observe.store import TROUBLE, Store
 from controller.trouble import Troubles
+from harness import disk
 from ml.breach import Breach
 from ml.forecast import Forecast
 
@@ -146,17 +146,8 @@ def fill(directory: Path) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
-    directory = tmp_path / "disk"
-    directory.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(directory)], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a small disk: {mounted.stderr.decode().strip()}")
-    yield directory
-    subprocess.run(["umount", "-l", str(directory)], check=True)
+    with disk.small_disk(tmp_path, "1m") as directory:
+        yield directory
 
 
 def test_on_a_full_disk_rows_wait_and_nothing_is_lost(small_disk: Path, troubles: Troubles) -> None:
@@ -269,3 +260,31 @@ def test_on_a_disk_gone_read_only_rows_wait(small_disk: Path, troubles: Troubles
     assert store.flush()
     assert len(store.series("r1", 0.0)) == 1
     store.close()
+
+
+def test_a_file_of_another_version_is_left_alone_and_the_remedy_named(
+    tmp_path: Path, troubles: Troubles
+) -> None:
+    file = tmp_path / "umbra.db"
+    with contextlib.closing(sqlite3.connect(file)) as made:
+        made.execute("PRAGMA user_version = 99")
+    store = Store(file, troubles)
+    assert not store.flush()
+    assert "another version" in troubles.open[TROUBLE]
+    assert "move the file away" in troubles.open[TROUBLE]
+    with contextlib.closing(sqlite3.connect(file)) as found:
+        assert found.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+
+
+def test_a_row_that_no_table_takes_keeps_no_other_waiting(
+    tmp_path: Path, troubles: Troubles
+) -> None:
+    store = Store(tmp_path / "umbra.db", troubles)
+    store.add_counters(NodeCounters("r1", 1.0, {1: ServiceCounters(bytes=2**64)}))
+    store.add_counters(NodeCounters("r2", 1.0, {1: ServiceCounters(bytes=5)}))
+    assert store.flush()
+    assert store.waiting == 0
+    assert store.discarded == 1
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "umbra.db")) as found:
+        assert found.execute("SELECT node FROM services").fetchall() == [("r2",)]

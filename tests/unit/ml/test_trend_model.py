@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ml import Breach, Forecaster, PlannedEvent, Series, breach, simulate
+from ml.backtest import THRESHOLD, backtest, simulated
 
 CAPACITY = 300.0
 
@@ -40,6 +41,38 @@ def test_a_flat_load_at_sixty_percent_of_the_threshold_raises_nothing(seed: int)
     threshold = 240.0
     series = simulate.connections(simulate.flat(0.6 * threshold / 6.0), 240, 6.0, seed)
     assert max(found.probability for found in breaches(series, threshold, 10, 240)) < 0.5
+
+
+STEEP = simulate.ramp(6, 35, 60, 12)  # seven times the arrivals in one and a half durations
+
+
+@pytest.mark.parametrize(("spread", "lead_s"), [(None, 8.0), (0.25, 5.8)])
+def test_the_onset_of_a_steep_rise_is_seen_within_seconds(
+    spread: float | None, lead_s: float
+) -> None:
+    found = backtest(simulated(STEEP, 75, 24, spread), THRESHOLD, first=50)
+    assert found.leads_s(60, THRESHOLD).mean() >= lead_s
+    assert not found.warned[:, :60].any(), "not before it begins"
+
+
+def test_while_count_and_arrivals_clearly_rise_the_median_is_above_the_count() -> None:
+    series = simulated(STEEP, 75, 24, 0.25)
+    found = backtest(series, THRESHOLD, first=60)
+    cases = 0
+    for row, one in enumerate(series):
+        for now in range(60, 75):
+            newly = one.new_per_s[now - 2 : now + 1].mean()
+            before = one.new_per_s[now - 8 : now - 2].mean()
+            if one.count[now] > 1.2 * one.count[now - 5] and newly > 1.5 * before:
+                cases += 1
+                assert found.median_10s[row, now] > one.count[now]
+    assert cases > 100
+
+
+def test_chance_on_a_flat_load_at_seventy_percent_alarms_less_than_once_in_ten_minutes() -> None:
+    rate = simulate.flat(0.7 * THRESHOLD / 8.0)
+    found = backtest(simulated(rate, 200, 24), THRESHOLD)
+    assert found.alarms[0] <= 7  # of 24 runs of three minutes
 
 
 def test_fewer_arrivals_than_the_count_can_live_on_bring_the_count_down() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from p4switch import pipeline
 from p4switch.errors import AlreadyExists, InvalidArgument, NotFound
 from p4switch.pipeline import Pipeline
 from p4switch.replication import CloneSession, Replica, Replication
@@ -143,6 +144,34 @@ def test_a_packet_that_never_stops_recirculating_is_dropped(load: Load) -> None:
     p._drain([])
     assert p.drops["endless recirculation"] == 1
     assert not p.pending
+
+
+def test_a_packet_that_takes_turns_and_never_ends_is_dropped_alone(load: Load) -> None:
+    p = load("copies")
+    p.max_passes = 50
+    p.pending.append((_again_and_again(p), ()))
+    assert p.resume(49) == []
+    p.submit(order(8, 1), 5, T)  # another, that comes back once
+    waiting = len(p.pending)
+    assert (waiting, p.drops["endless recirculation"]) == (2, 0)
+    assert len(p.resume(10)) == 1
+    assert p.drops["endless recirculation"] == 1
+    assert not p.pending
+
+
+def test_copies_of_copies_do_not_fill_the_memory(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "MAX_WAITING", 100)
+    p = load("copies")
+
+    def twice(out: list[tuple[int, bytes]]) -> None:
+        p.pending.extend([(twice, ()), (twice, ())])
+
+    p.pending.append((twice, ()))
+    p.resume(10_000)
+    assert len(p.pending) <= 100
+    assert p.drops["endless recirculation"] > 1000
 
 
 def _again_and_again(p: Pipeline) -> Callable[..., None]:

@@ -120,3 +120,25 @@ def test_the_longest_prefix_wins(data: st.DataObject) -> None:
 def test_a_match_that_cannot_be_is_refused(key: KeySpec, given_item: Any, complaint: str) -> None:
     with pytest.raises(InvalidArgument, match=complaint):
         key.canonical(given_item)
+
+
+@pytest.mark.parametrize("kind", ["lpm", "ternary"])
+def test_a_change_during_a_search_leaves_no_old_row_in_a_full_cache(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p4switch.matches.CACHE_SIZE", 1)
+    index = index_for((KeySpec("k", kind, 8),))
+    assert isinstance(index, CachedIndex)
+    everything = ((0, 0),)
+    index.put(everything, 1, ("old",))
+    assert index.search(1) == ("old",)  # the cache is full now
+    find = index._find
+
+    def find_and_be_overtaken(fields: tuple[int, ...]) -> Row:
+        row = find(fields)
+        index.put(everything, 1, ("new",))  # as the other thread would
+        return row
+
+    monkeypatch.setattr(index, "_find", find_and_be_overtaken)
+    assert index.search(2) == ("old",)
+    assert index.cache.get(2) is None

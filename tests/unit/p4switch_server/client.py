@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 import grpc
+import pytest
 from finsy.proto import U128, p4i, p4r, p4r_grpc, rpc_status
 from google.protobuf import text_format
 
@@ -181,3 +182,54 @@ class Client:
     def read_table(self, entry: p4r.TableEntry) -> list[p4r.TableEntry]:
         """Read table entries."""
         return [e.table_entry for e in self.read(p4r.Entity(table_entry=entry))]
+
+
+def codes(client: Client, *updates: p4r.Update) -> list[int]:
+    """The code of each update of a batch that has at least one failure."""
+    with pytest.raises(grpc.RpcError) as failure:
+        client.write(*updates)
+    assert failure.value.code() == grpc.StatusCode.UNKNOWN
+    errors = details(failure.value)
+    assert len(errors) == len(updates)
+    assert all(e.space == "ALL-sswitch-p4org" for e in errors if e.canonical_code)
+    return [e.canonical_code for e in errors]
+
+
+def reason(client: Client, one: p4r.Update) -> tuple[int, str]:
+    """Code and message of a batch of one."""
+    with pytest.raises(grpc.RpcError) as failure:
+        client.write(one)
+    error = details(failure.value)[0]
+    return error.canonical_code, error.message
+
+
+def balance_entry(*slots: tuple[int, int]) -> p4r.TableEntry:
+    """Slots of (port, weight) for protocol 6."""
+    entry = p4r.TableEntry(table_id=IDS["I.balance"])
+    entry.match.add(field_id=1).exact.value = b"\x06"
+    for port, weight in slots:
+        slot = entry.action.action_profile_action_set.action_profile_actions.add(weight=weight)
+        slot.action.CopyFrom(action("I.forward", port))
+    return entry
+
+
+def route_entry() -> p4r.TableEntry:
+    entry = p4r.TableEntry(table_id=IDS["I.routes"])
+    lpm = entry.match.add(field_id=1).lpm
+    lpm.value, lpm.prefix_len = bytes([10, 0, 0, 0]), 8
+    entry.action.action.CopyFrom(action("I.route", 0xAABBCCDDEEFF, 3))
+    return entry
+
+
+def with_action(entry: p4r.TableEntry, name: str, *args: int) -> p4r.TableEntry:
+    copy = changed(entry)
+    copy.action.action.CopyFrom(action(name, *args))
+    return copy
+
+
+def changed(entry: p4r.TableEntry, **fields: object) -> p4r.TableEntry:
+    copy = p4r.TableEntry()
+    copy.CopyFrom(entry)
+    for name, value in fields.items():
+        setattr(copy, name, value)
+    return copy

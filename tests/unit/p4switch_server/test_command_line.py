@@ -78,6 +78,8 @@ def test_tls_needs_certificate_and_key() -> None:
         (["--no-p4", "--cpu-port", "1", "-i", "1@a"], "port 1 is the CPU port"),
         (["--no-p4", "--dp-grpc-server-addr", "x:1"], "Switch.inject"),
         (["--no-p4", "--restore-state", "f"], "--restore-state is not implemented"),
+        (["--no-p4", "--pcap"], "tcpdump"),
+        (["--no-p4", "--pcap", "captures"], "--pcap is not implemented"),
     ],
 )
 def test_a_wrong_command_line_is_refused_with_the_remedy(

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
+from controller import daemon
 from controller.config import load
 from controller.daemon import Controller
 from controller.serve import schemas
@@ -39,6 +40,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         await serve(Controller(config), config.api, "1.2.3", stop)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
+    patch = pytest.MonkeyPatch()
+    patch.setattr(daemon, "FIRST_CONTACT_S", 0.1)  # no switch will come
     thread.start()
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1/", trust_env=False) as client:
@@ -48,6 +51,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         loop.call_soon_threadsafe(stop.set)
         thread.join(PATIENCE_S)
         loop.close()
+        patch.undo()
 
 
 def turning(client: httpx.Client) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,14 @@ def test_records_of_the_load_programs_are_read(tmp_path: Path) -> None:
     assert traffic.lost_packets == 7
     assert (traffic.passages[0].backend, traffic.passages[0].closed_s) == ("b2", None)
     assert (traffic.attempts[0].outcome, traffic.attempts[0].connect_ms) == ("refused", None)
+
+
+@pytest.mark.parametrize(("opened_s", "moved"), [(0.5, 1), (30.0, 2)])
+def test_a_connection_that_both_views_show_as_moved_counts_once(
+    opened_s: float, moved: int
+) -> None:
+    both = replace(attempt("broken", backends=("b1", "b2")), source=("10.1.1.10", 40000))
+    # From the same port, but opened after that connection's end: another one.
+    traffic = Traffic((both, attempt("ok")), (passage(opened_s, None, "r1", "r2"),), 0)
+    summary = summarise(traffic, {"r1": 9}, {"r1": 1}, 40.0)
+    assert summary.moved_per_1000 == 500 * moved

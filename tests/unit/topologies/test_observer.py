@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import struct
+import time
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topologies.load.observer import ACK, FIN, RST, SYN, Tracker
+from topologies.load.observer import ACK, BATCH, FIN, RST, SYN, Observer, Tracker
 
 R1, R2 = bytes.fromhex("020000030001"), bytes.fromhex("020000030002")
 BACKEND = bytes.fromhex("020000120001")
@@ -99,3 +103,24 @@ def test_a_packet_that_came_past_the_routers_is_named_by_its_mac_address() -> No
 def test_no_packet_stops_the_observer(data: bytes) -> None:
     tracker, _ = watch((0.0, data), (0.0, frame(SYN)[:40] + data))
     tracker.finish()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a packet socket needs root")
+def test_what_has_piled_up_is_taken_to_its_end() -> None:
+    tracker, records = watch()
+    observer = Observer("lo", tracker, time.monotonic())
+    # Several packets each: more than are taken at once.
+    with (
+        contextlib.closing(observer.socket),
+        socket.create_server(("127.0.0.1", 0), backlog=BATCH) as server,
+    ):
+        for _ in range(BATCH):
+            with socket.create_connection(server.getsockname()):
+                pass
+        assert observer.read()
+        while observer.read():
+            pass
+        assert observer.lost() == 0
+    tracker.finish()
+    assert len(records) == BATCH
+    assert all(record["closed_s"] is not None for record in records)
