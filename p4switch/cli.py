@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import signal
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         if options.show_code is not None:
-            print(_pipeline_source(options.show_code))
+            with contextlib.suppress(BrokenPipeError):  # `| head` has seen enough
+                print(_pipeline_source(options.show_code), flush=True)
             return 0
         return _run(options)
     except SwitchError as error:

@@ -64,6 +64,9 @@ class DemandTracker:
 
         shifted: services whose shares in force differ from the base.
         """
+        for name in reading.restarted:  # its guests are gone with all that it held
+            own = self.displaced.get(name, {})
+            self.displaced[name] = {service: value for service, value in own.items() if value > 0}
         away = set(shifted)
         routers = {name: reading.flows[name] for name in reading.samples if name in reading.flows}
         offered_per_s: dict[str, float] = dict.fromkeys(routers, 0.0)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 
 from controller.model import Decision, Kind
 from controller.plan import routes_reasons
-from controller.plan.routes_room import Rooms, Split, grow, shrink
+from controller.plan.routes_room import Rooms, Split, grow, level, shrink
 from controller.plan.routes_rules import Wish, near_breach, wish
 from controller.plan.routes_shares import shares
 from controller.plan.routes_state import (
@@ -164,6 +164,10 @@ def _place(
     state, wanted = work.state, work.wish.shift_pct
     missing = wanted - work.placed
     work.split = grow(rooms, work.view, work.split, missing, candidates, settings.shadows)
+    if work.split and work.view.live is not None:
+        work.split = level(
+            rooms, work.view, work.split, settings.ramp_pct, candidates, settings.shadows
+        )
     if (
         work.squeezed
         and not work.lost

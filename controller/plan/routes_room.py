@@ -119,6 +119,39 @@ def grow(
     return {name: pct for name, pct in result.items() if pct > 0}
 
 
+def level(
+    rooms: Rooms,
+    router: RouterView,
+    split: Split,
+    most: int,
+    candidates: tuple[str, ...],
+    shadows: int,
+) -> Split:
+    """Even out a split by moving up to `most` percent to shadows that have less and have room.
+
+    A shadow that comes back so gets its part again, step by step, while fewer than `shadows` are
+    in use.
+    """
+    result = dict(split)
+    spare = [name for name in candidates if name not in result and rooms.usable(name)]
+    for name in spare[: max(0, shadows - len(result))]:
+        result[name] = 0
+    open_ones = [name for name in result if rooms.usable(name)]
+    while most > 0 and open_ones:
+        least = min(open_ones, key=lambda name: result[name])
+        fullest = max(result, key=lambda name: result[name])
+        if result[fullest] - result[least] <= 1:
+            break
+        if not rooms.add(router, least, sum(result.values())):
+            open_ones.remove(least)
+            continue
+        rooms.book(router, fullest, -1)
+        result[fullest] -= 1
+        result[least] += 1
+        most -= 1
+    return {name: pct for name, pct in result.items() if pct > 0}
+
+
 def shrink(split: Split, total: int) -> Split:
     """Take percents off until `total` are left, each from the (last) shadow that has most."""
     result = dict(split)

@@ -199,6 +199,15 @@ def test_a_failed_shadow_is_replaced_by_the_next() -> None:
     assert only(plan).shift_before_pct == only(plan).shift_after_pct == 50
 
 
+def test_a_shadow_that_comes_back_gets_its_equal_part_again_step_by_step() -> None:
+    alone = RoutesState(50, {"r1": RouterState((("r2", 50),), direction=1, turns=(0,))})
+    danger = given_routers(threatened("r1", 1.0, 0.0))
+    assert dict(steps(danger, 1, alone).state.of("r1").split) == {"r2": 40, "r3": 10}
+    settled = steps(danger, 4, alone)
+    assert dict(settled.state.of("r1").split) == {"r2": 25, "r3": 25}
+    assert settled.decisions == ()
+
+
 def test_when_the_last_shadow_fails_everything_goes_back_at_once() -> None:
     gone = [replace(view(name), healthy=False) for name in ("r2", "r3", "r4")]
     plan = steps(given_routers(threatened("r1", 1.0, 0.0), *gone), 1, shifted(50))

@@ -128,6 +128,17 @@ def test_a_shift_leaves_the_demand_as_it_is() -> None:
     assert demand["r1"].new_per_s == pytest.approx(20, abs=1)
 
 
+def test_a_shadow_that_starts_anew_has_lost_its_guests_too() -> None:
+    s, tracker = sampler(), DemandTracker({1: {"r1": 100.0}})
+    tracker.displaced = {"r1": {1: 100.0}, "r2": {1: -100.0}}
+    tracker.update(s.update([counters("r1", 0.0), counters("r2", 0.0, opened=500)]), (1,))
+    anew = s.update([counters("r1", 1.0), counters("r2", 1.0, opened=40)])
+    demand = tracker.update(anew, ())
+    assert anew.restarted == ("r2",)
+    assert demand["r2"].count == 40
+    assert demand["r1"].count == 100
+
+
 def test_refused_connections_are_demand() -> None:
     s, tracker = sampler(), DemandTracker(BASE)
     for second in range(60):  # full at 100 with 10 s each: 10 come in, 10 are refused
