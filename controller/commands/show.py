@@ -53,7 +53,7 @@ def demo(
 
 def bench(
     name: Annotated[str, typer.Argument(help="which benchmark, or list")],
-    switch: SwitchOption = SwitchChoice.AUTO,
+    switch: SwitchOption = SwitchChoice.EMBEDDED,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Measure one part of umbra, beside its peers where they are installed."""

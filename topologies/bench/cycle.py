@@ -29,7 +29,7 @@ from topologies.net import Network
 from topologies.switches import choose
 
 SHIFTS = 200
-PERIOD_S = 0.1  # of the cycle: as fast as it may be set
+PERIOD_S = 0.5  # of the cycle
 SIZES = (10, 100, 1000)
 PLANS = 15
 EDGES = 4  # of the simulated fabric
