@@ -14,7 +14,7 @@ from ml.series import Series
 from ml.surge import Surge, SurgeDetector
 
 WARM_SAMPLES = 20  # fewer tell more of chance than of a trend: until then only the floor acts
-PLACING_S = 30.0  # what is placed now can be placed otherwise well before a farther horizon comes
+PLACING_S = 15.0  # what is placed is looked at again every cycle: a farther horizon only overshoots
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 

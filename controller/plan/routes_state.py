@@ -32,7 +32,7 @@ class RouterView:
 
     live: connections it holds. demand: connections it would hold without any shift (see
     observe/demand). demand_p50, demand_p95: the highest forecast of the demand over the
-    next 30 s. breach_probability, lead_s: of the demand above capacity - threshold_available.
+    next 15 s. breach_probability, lead_s: of the demand above capacity - threshold_available.
     anomaly_severity: 0..5, 0 when no anomaly is active. healthy: it is connected and reconciled.
     """
 
