@@ -7,6 +7,7 @@ attribute assignment, and the cache of results is replaced after it, never befor
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +101,7 @@ class ExactIndex:
         del self.rows[match[0] if self.single else match]
 
 
-class CachedIndex:
+class CachedIndex(ABC):
     """Base of the indexes that remember what a key found; MISS is remembered too."""
 
     def __init__(self, keys: tuple[KeySpec, ...]) -> None:
@@ -119,12 +120,13 @@ class CachedIndex:
         cache[key] = row
         return row
 
+    @abstractmethod
     def empty(self) -> bool:
         """Whether nothing can match."""
-        raise AssertionError("every index says so itself")  # pragma: no cover
 
+    @abstractmethod
     def _find(self, fields: tuple[int, ...]) -> Row:
-        raise AssertionError("every index finds in its own way")  # pragma: no cover
+        """The row for these fields, MISS when nothing matches."""
 
 
 class PrefixIndex(CachedIndex):

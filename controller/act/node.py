@@ -222,12 +222,8 @@ class NodeLink:
                 raise
             raise NodeDown(f"{self.name}: the connection ended before the answer") from None
 
-    async def read_entries(self) -> list[p4r.Entity]:
-        """All table entries, read back one table at a time (an answer is bounded by gRPC's 4 MiB)."""
-        async with self._exclusive() as p4:
-            return await self._read_entries(p4)
-
     async def _read_entries(self, p4: fy.Switch) -> list[p4r.Entity]:
+        """All table entries, one table at a time (an answer is bounded by gRPC's 4 MiB)."""
         found: list[p4r.Entity] = []
         for name in TABLE_ORDER:
             if name != "node":

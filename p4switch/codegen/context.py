@@ -10,7 +10,7 @@ from p4switch.codegen import expressions as ex
 from p4switch.codegen.code import Path, literal
 from p4switch.codegen.expressions import Ex
 from p4switch.codegen.usage import STD, Usage
-from p4switch.errors import InvalidArgument, Unsupported
+from p4switch.errors import Unsupported
 from p4switch.program import Field, Program
 
 Json = Any
@@ -296,11 +296,6 @@ class Context:
                 equal = ex.logical("and", equal, field_equal)
             same = ex.logical("and", same, equal)
         return same
-
-    def require(self, condition: bool, message: str) -> None:
-        """Raise InvalidArgument unless the JSON holds what it should."""
-        if not condition:
-            raise InvalidArgument(message)
 
 
 def _is_bool(node: Json) -> bool:
