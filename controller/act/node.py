@@ -318,7 +318,7 @@ class NodeLink:
         finally:
             self._probing, self._silent_s = None, None
 
-    async def scan(self, start: int, stop: int) -> ScanResult:
+    async def scan(self, start: int, stop: int, *, timeout_s: float = SCAN_TIMEOUT_S) -> ScanResult:
         """Let the data plane walk over indices start..stop−1 of its connection table."""
         done: asyncio.Future[ScanResult] = asyncio.get_running_loop().create_future()
         self._scan_done = done
@@ -335,7 +335,7 @@ class NodeLink:
             now=0,
         )
         with self._connected() as p4:
-            async with asyncio.timeout(SCAN_TIMEOUT_S):  # a stuck stream takes no message either
+            async with asyncio.timeout(timeout_s):  # a stuck stream takes no message either
                 await self._send(p4, packet)
                 return await done
 

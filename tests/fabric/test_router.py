@@ -158,7 +158,7 @@ def test_connections_that_talk_during_a_scan_are_kept(make: Make) -> None:
             router.device.exchange(SPINE_1, arriving(port), 1)
 
         async def scan_while_they_talk() -> ScanResult:
-            scan = asyncio.ensure_future(router.link.scan(0, 0x10000))
+            scan = asyncio.ensure_future(router.link.scan(0, 0x10000, timeout_s=30))
             while not scan.done():
                 for port in ports:
                     router.device.send(SPINE_1, arriving(port, "A"))
