@@ -1,6 +1,4 @@
 // The connection table: finds what was chosen for a connection, chooses for a new one, refuses beyond capacity.
-#define IS_OURS(e) (SIGNATURE(e) == meta.signature && STATE(e) != FREE)
-
 control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t std) {
     @name(".redirected") direct_counter(CounterType.packets) redirected;
     @name(".chosen") direct_counter(CounterType.packets) chosen;
@@ -34,74 +32,36 @@ control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_m
         size = MAX_SLOT_SETS;
     }
 
-    Aging() aging_0;
-    Aging() aging_1;
-    Aging() aging_2;
-    Aging() aging_3;
+    Lookup() lookup;
+    Store() store;
 
     apply {
         tick_t now = std.ingress_global_timestamp[39:16];
-        bit<16> hash_16;
+        meta.protocol = hdr.ipv4.protocol;
         hash(meta.signature, HashAlgorithm.crc32, 32w0,
-            { meta.client, meta.address, hdr.ipv4.protocol, meta.client_port, meta.service_port }, 33w0x100000000);
-        hash(hash_16, HashAlgorithm.crc16, 16w0,
-            { meta.client, meta.address, hdr.ipv4.protocol, meta.client_port, meta.service_port }, 17w0x10000);
-        bit<32> index_0 = (bit<32>)(meta.signature[15:0] & meta.node.index_mask);
-        bit<32> index_1 = (bit<32>)(hash_16 & meta.node.index_mask);
-
-        bit<32> index_2 = (bit<32>)(meta.signature[31:16] & meta.node.index_mask);
-        bit<32> index_3 = (bit<32>)((meta.signature[31:16] ^ hash_16) & meta.node.index_mask);
+            { meta.client, meta.address, meta.protocol, meta.client_port, meta.service_port }, 33w0x100000000);
 
         entry_t entry;
-        entry_t entry_1;
-        entry_t entry_2;
-        entry_t entry_3;
-        bit<2> way = 0;
-        bool known = false;      // the entry is this connection's
-        bool open = false;       // it is to be bound anew, in the entry at `way`
-        bool expired = false;    // the entry at `way` was another's, past its time: it is free now
-        connections_0.read(entry, index_0);
-        if (IS_OURS(entry)) {
-            known = true;
-        } else {
-            connections_1.read(entry_1, index_1);
-            connections_2.read(entry_2, index_2);
-            connections_3.read(entry_3, index_3);
-            if (IS_OURS(entry_1)) {
-                known = true;
-                way = 1;
-                entry = entry_1;
-            } else if (IS_OURS(entry_2)) {
-                known = true;
-                way = 2;
-                entry = entry_2;
-            } else if (IS_OURS(entry_3)) {
-                known = true;
-                way = 3;
-                entry = entry_3;
-            } else if (meta.opens == 1) {
-                aging_0.apply(entry, meta.node, now, open);
-                if (!open) {
-                    aging_1.apply(entry_1, meta.node, now, open);
-                    way = 1;
-                    entry = entry_1;
-                }
-                if (!open) {
-                    aging_2.apply(entry_2, meta.node, now, open);
-                    way = 2;
-                    entry = entry_2;
-                }
-                if (!open) {
-                    aging_3.apply(entry_3, meta.node, now, open);
-                    way = 3;
-                    entry = entry_3;
-                }
-            }
-        }
+        place_t place;
+        bool known;              // the entry is this connection's
+        bool open;               // it is to be bound anew, in the entry at `place`
+        bool expired = false;    // the entry at `place` was another's, past its time: it is free now
+        lookup.apply(meta.signature, meta.node, now, meta.opens, entry, place, known, open);
+        if (meta.probing == 1) { known = false; }
 
+        bit<4> kind = RECORD_NONE;
         bit<4> state = STATE(entry);
         if (known) {
             meta.binding = BINDING(entry);
+            if (REPLICA_OF(entry) != 0 && state != CLOSING) {
+                // The first packet after its primary failed or handed over: from now on the connection is ours.
+                bit<32> live;
+                live_connections.read(live, 0);
+                live_connections.write(0, live + 1);
+                services_adopted.count((bit<32>)SERVICE(entry));
+                entry[67:64] = 0;
+                kind = RECORD_ADOPT;
+            }
             if (hdr.tcp.isValid()) {
                 if ((hdr.tcp.flags & (TCP_FIN | TCP_RST)) != 0) {
                     if (state != CLOSING) {
@@ -110,19 +70,18 @@ control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_m
                         live_connections.read(live, 0);
                         live_connections.write(0, live - 1);
                         services_closed.count((bit<32>)SERVICE(entry));
+                        if (kind == RECORD_NONE) { kind = RECORD_CLOSE; }
                     }
                 } else if (meta.opens == 1) {
                     // The same ports again: a new connection once the old one was closed, else a repeated SYN.
                     open = state == CLOSING;
                 } else if (state == OPENING) {
                     state = ESTABLISHED;
+                    if (kind == RECORD_NONE) { kind = RECORD_STATE; }
                 }
             }
-        } else if (open && state != FREE && state != CLOSING) {
-            bit<32> live;
-            live_connections.read(live, 0);
-            live_connections.write(0, live - 1);
-            services_expired.count((bit<32>)SERVICE(entry));
+        } else if (open && IS_LIVE(entry)) {
+            COUNT_EXPIRED(entry)
             expired = true;
         }
 
@@ -137,7 +96,7 @@ control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_m
                 // A new connection takes the next slot in turn (61 and 100 have no common factor, and 61/100 is close to
                 // the golden section: any run of connections is spread as the weights say). Without a place in
                 // the table the choice must be the same for every packet: the hash.
-                bit<32> number = (bit<32>)hash_16;
+                bit<32> number = (bit<32>)(meta.signature[31:16] ^ meta.signature[15:0]);
                 redirects.apply();
                 meta.binding = 0;
                 if (open) {
@@ -158,6 +117,8 @@ control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_m
                     state = DATAGRAM;
                     if (hdr.tcp.isValid()) { state = OPENING; }
                     entry = 0;
+                    entry[79:72] = meta.service;
+                    kind = RECORD_OPEN;
                     if ((number & meta.node.sample_mask) == 0) {
                         digest<connection_t>(1, { meta.client, meta.address, meta.client_port, meta.service_port,
                             hdr.ipv4.protocol, meta.service, meta.binding });
@@ -167,23 +128,34 @@ control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_m
         }
 
         if (known || open) {
-            bit<40> bytes = BYTES(entry);
-            if (meta.reversed == 0) { bytes = bytes + (bit<40>)hdr.ipv4.total_len; }
-            entry = meta.signature ++ meta.binding ++ SERVICE(entry) ++ state ++ 4w0 ++ now ++ bytes;
-            if (open) { entry[79:72] = meta.service; }
+            bit<36> bytes = BYTES(entry);
+            if (meta.reversed == 0) { bytes = bytes + (bit<36>)hdr.ipv4.total_len; }
+            if (kind == RECORD_NONE && REPLICA_OF(entry) == 0 && state != CLOSING && (bytes[35:16] != entry[35:16] ||
+                    ((now ^ LAST_SEEN(entry)) & meta.node.refresh_mask) != 0)) {
+                kind = RECORD_PROGRESS;
+            }
+            entry = meta.signature ++ meta.binding ++ SERVICE(entry) ++ state ++ REPLICA_OF(entry) ++ now ++
+                GENERATION(entry) ++ bytes;
         } else if (expired) {
             entry = 0;           // nobody took its place: it must not be counted twice
         }
         if (known || open || expired) {
-            if (way == 0) {
-                connections_0.write(index_0, entry);
-            } else if (way == 1) {
-                connections_1.write(index_1, entry);
-            } else if (way == 2) {
-                connections_2.write(index_2, entry);
-            } else {
-                connections_3.write(index_3, entry);
-            }
+            store.apply(place, entry);
+        }
+        if (kind != RECORD_NONE && meta.node.replicate == 1) {
+            bit<32> number;
+            sequence.read(number, 0);
+            sequence.write(0, number + 1);
+            records_sent.count((bit<32>)kind);
+            meta.record_session = ALL_SHADOWS;
+            meta.record_kind = kind;
+            meta.record_sequence = number[23:0];
+            meta.record_state = state;
+            meta.record_service = SERVICE(entry);
+            meta.record_origin = meta.node.label;
+            meta.record_signature = meta.signature;
+            meta.record_binding = meta.binding;
+            meta.record_bytes = (bit<40>)BYTES(entry);
         }
     }
 }

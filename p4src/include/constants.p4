@@ -20,6 +20,12 @@ const bit<8>  PROTOCOL_TCP   = 6;
 const bit<8>  PROTOCOL_UDP   = 17;
 const bit<8>  DEFAULT_TTL    = 64;
 
+// What switches of the fabric tell each other travels as UDP between link-local addresses (169.254.<label>, RFC 3927).
+const bit<16> LINK_LOCAL  = 0xA9FE;
+const bit<16> RECORD_PORT = 50100;
+const bit<16> PROBE_PORT  = 50101;
+const bit<32> FABRIC_MAC  = 0x02756D62;  // first four bytes; the last two are the label
+
 // tcp.flags, low six bits (RFC 9293)
 const bit<8> TCP_FIN = 0x01;
 const bit<8> TCP_SYN = 0x02;
@@ -29,10 +35,54 @@ const bit<8> TCP_ACK = 0x10;
 // packet_out.kind
 const bit<8> OUT_SEND = 0;     // leave through packet_out.egress_port
 const bit<8> OUT_SCAN = 1;     // walk over the connection table
+const bit<8> OUT_PROBE = 2;    // stamp this probe and send it by its label
 
 // packet_in.reason
 const bit<8> IN_SCAN_DONE = 1;
 const bit<8> IN_PUNT      = 2;
+const bit<8> IN_PROBE     = 3;  // a probe that this node sent has come back
+const bit<8> IN_RECORD    = 4;  // a connection's entry, asked for by the controller
+
+// packet_out.mode of a scan
+const bit<8> SCAN_EXPIRE = 0;  // only expire what is idle, which the others do as well
+const bit<8> SCAN_FULL   = 1;  // send entries as FULL records
+const bit<8> SCAN_GIVE   = 2;  // send entries as GIVE records
+const bit<8> SCAN_SWEEP  = 3;  // free replicas of another generation
+
+// clone sessions: all shadows; the CPU; and one per peer, numbered by its label
+const bit<16> ALL_SHADOWS = 1;
+
+// kinds of replica records (docs/replication.md)
+const bit<4> RECORD_NONE     = 0;
+const bit<4> RECORD_OPEN     = 1;
+const bit<4> RECORD_STATE    = 2;
+const bit<4> RECORD_CLOSE    = 3;
+const bit<4> RECORD_PROGRESS = 4;  // 64 KiB more, or the first packet of a refresh period
+const bit<4> RECORD_FULL     = 5;  // from a scan
+const bit<4> RECORD_GIVE     = 6;  // from a scan: the connection is the receiver's from now on
+const bit<4> RECORD_ADOPT    = 7;  // a shadow carries the connection now
+const bit<4> RECORD_VERSION  = 1;
+const tick_t AGE_SLACK       = 16; // ages of one connection at two nodes differ by the way of its records: a second
+
+// record.fields: what follows the record's header, in this order
+const bit<4> HAS_BINDING = 8;
+const bit<4> HAS_BYTES   = 4;
+const bit<4> HAS_AGE     = 2;
+const bit<4> HAS_TUPLE   = 1;
+
+// what becomes of a record: column of the counter `records_received`, whose rows are the primaries' numbers
+const bit<32> RECEIVED_IN_SEQUENCE = 0;
+const bit<32> RECEIVED_AFTER_GAP   = 1;
+const bit<32> RECEIVED_LATE        = 2;  // a number that was passed already: repeated, overtaken, or its sender began anew
+const bit<32> RECEIVED_UNKNOWN     = 3;  // about a connection that is not known here
+const bit<32> RECEIVED_NO_PLACE    = 4;
+const bit<32> RECEIVED_BY_SCAN     = 5;
+const bit<32> RECEIVED_KEPT_OURS   = 6;  // what is known here is fresher
+const bit<32> RECEIVED_DAMAGED     = 7;  // the 5-tuple does not give the signature
+
+// probe.flags
+const bit<8> PROBE_QUIET   = 1;  // count it when it is back, say nothing
+const bit<8> PROBE_COLLECT = 2;  // report what was counted, and begin anew
 
 // states of a connection
 const bit<4> FREE        = 0;
@@ -49,13 +99,17 @@ const bit<32> DROP_NO_TARGET  = 3;   // a service whose slot set is empty, or a 
 const bit<32> DROP_NO_LABEL   = 4;
 const bit<32> DROP_REFUSED    = 5;   // a datagram beyond capacity (a TCP SYN is answered with a reset instead)
 const bit<32> DROP_ARP        = 6;
-#define DROP_REASONS 8
+const bit<32> DROP_UNTRUSTED  = 7;   // a label, record or probe from a port where no switch of the fabric is
+const bit<32> DROP_STRANGER   = 8;   // a record of a router that this node is no shadow of
+#define DROP_REASONS 16
 
 #define MAX_PORTS      512
 #define MAX_SERVICES   256
 #define MAX_LABELS     4096
 #define MAX_SLOT_SETS  4096
 #define MAX_ENTRIES    65536   // connections per way; the controller chooses how much of it a node uses (index_mask)
+#define MAX_PRIMARIES  16
+#define PACKET_IN_BYTES 19
 #define SLOTS          100
 
 #endif

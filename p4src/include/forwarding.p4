@@ -26,6 +26,7 @@ control Routes(inout headers_t hdr, inout metadata_t meta, inout standard_metada
         hdr.packet_in.cursor = 0;
         hdr.packet_in.live = 0;
         hdr.packet_in.expired = 0;
+        hdr.packet_in.sent = 0;
         std.egress_spec = CPU_PORT;
         meta.done = 1;
         route_traffic.count();

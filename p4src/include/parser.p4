@@ -10,7 +10,10 @@ parser UmbraParser(packet_in packet, out headers_t hdr, inout metadata_t meta, i
     }
     state parse_packet_out {
         packet.extract(hdr.packet_out);
-        transition accept;                        // the rest is sent as it is
+        transition select(hdr.packet_out.kind) {
+            OUT_PROBE: parse_ethernet;
+            default: accept;                      // the rest is sent as it is
+        }
     }
     state parse_ethernet {
         packet.extract(hdr.ethernet);
@@ -24,6 +27,14 @@ parser UmbraParser(packet_in packet, out headers_t hdr, inout metadata_t meta, i
     state parse_mpls {
         packet.extract(hdr.mpls);
         transition select(hdr.mpls.bottom, packet.lookahead<bit<4>>()) {
+            (1, 4): parse_ipv4;
+            (0, _): parse_mpls_inner;
+            default: accept;
+        }
+    }
+    state parse_mpls_inner {
+        packet.extract(hdr.mpls_inner);
+        transition select(hdr.mpls_inner.bottom, packet.lookahead<bit<4>>()) {
             (1, 4): parse_ipv4;
             default: accept;
         }
@@ -57,6 +68,55 @@ parser UmbraParser(packet_in packet, out headers_t hdr, inout metadata_t meta, i
     }
     state parse_udp {
         packet.extract(hdr.udp);
+        transition select(hdr.ipv4.dst[31:16], hdr.udp.dst_port) {
+            (LINK_LOCAL, RECORD_PORT): parse_record;
+            (LINK_LOCAL, PROBE_PORT): parse_probe;
+            default: accept;
+        }
+    }
+    state parse_record {
+        packet.extract(hdr.record);
+        transition select(hdr.record.fields & HAS_BINDING) {
+            0: parse_record_no_binding;
+            default: parse_record_binding;
+        }
+    }
+    state parse_record_binding {
+        packet.extract(hdr.record_binding);
+        transition parse_record_no_binding;
+    }
+    state parse_record_no_binding {
+        transition select(hdr.record.fields & HAS_BYTES) {
+            0: parse_record_no_bytes;
+            default: parse_record_bytes;
+        }
+    }
+    state parse_record_bytes {
+        packet.extract(hdr.record_bytes);
+        transition parse_record_no_bytes;
+    }
+    state parse_record_no_bytes {
+        transition select(hdr.record.fields & HAS_AGE) {
+            0: parse_record_no_age;
+            default: parse_record_age;
+        }
+    }
+    state parse_record_age {
+        packet.extract(hdr.record_age);
+        transition parse_record_no_age;
+    }
+    state parse_record_no_age {
+        transition select(hdr.record.fields & HAS_TUPLE) {
+            0: accept;
+            default: parse_record_tuple;
+        }
+    }
+    state parse_record_tuple {
+        packet.extract(hdr.record_tuple);
+        transition accept;
+    }
+    state parse_probe {
+        packet.extract(hdr.probe);
         transition accept;
     }
 }
@@ -101,10 +161,17 @@ control UmbraDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.packet_in);
         packet.emit(hdr.ethernet);
         packet.emit(hdr.mpls);
+        packet.emit(hdr.mpls_inner);
         packet.emit(hdr.arp);
         packet.emit(hdr.ipv4);
         packet.emit(hdr.ipv4_options);
         packet.emit(hdr.tcp);
         packet.emit(hdr.udp);
+        packet.emit(hdr.record);
+        packet.emit(hdr.record_binding);
+        packet.emit(hdr.record_bytes);
+        packet.emit(hdr.record_age);
+        packet.emit(hdr.record_tuple);
+        packet.emit(hdr.probe);
     }
 }

@@ -1,54 +1,75 @@
-// A packet-out that walks over the connection table and expires idle entries, two indices (eight entries) a pass. It
-// carries its own progress, and ends as a packet-in that says how many connections it found alive.
-control ScanEntry(inout entry_t entry, inout packet_out_t scan, in metadata_t meta) {
+// A packet-out that walks over the connection table, two indices (eight entries) a pass. It expires idle entries; it can
+// send the others as records (a pass ends with the first that it sends) or free those replicas that a resync has not
+// refreshed. It carries its own progress, and ends as a packet-in that says what it found and did.
+control ScanEntry(inout entry_t entry, inout packet_out_t scan, inout metadata_t meta, in bit<8> way, out bool freed) {
     Aging() aging;
     apply {
-        bool past;
-        aging.apply(entry, meta.node, scan.now, past);
-        if (past) {
-            if (STATE(entry) != CLOSING) {
-                bit<32> live;
-                live_connections.read(live, 0);
-                live_connections.write(0, live - 1);
-                services_expired.count((bit<32>)SERVICE(entry));
-                scan.expired = scan.expired + 1;
+        freed = false;
+        if (STATE(entry) != FREE && meta.record_kind == RECORD_NONE && scan.way <= way) {
+            bool past;
+            aging.apply(entry, meta.node, scan.now, past);
+            bool chosen = ((scan.origins >> REPLICA_OF(entry)) & 1) == 1;
+            if (past) {
+                if (IS_LIVE(entry)) {
+                    COUNT_EXPIRED(entry)
+                    scan.expired = scan.expired + 1;
+                }
+                freed = true;
+            } else {
+                if (IS_LIVE(entry)) { scan.live = scan.live + 1; }
+                if (scan.mode == SCAN_SWEEP) {
+                    if (chosen && REPLICA_OF(entry) != 0 && (bit<8>)GENERATION(entry) != scan.generation) {
+                        scan.sent = scan.sent + 1;
+                        freed = true;
+                    }
+                } else if (scan.mode != SCAN_EXPIRE && chosen) {
+                    meta.record_session = scan.session;
+                    meta.record_kind = RECORD_FULL;
+                    if (scan.mode == SCAN_GIVE) { meta.record_kind = RECORD_GIVE; }
+                    records_sent.count((bit<32>)meta.record_kind);
+                    meta.record_sequence = scan.sent[23:0];
+                    meta.record_state = STATE(entry);
+                    meta.record_service = SERVICE(entry);
+                    meta.record_origin = meta.node.label;
+                    meta.record_signature = SIGNATURE(entry);
+                    meta.record_binding = BINDING(entry);
+                    meta.record_bytes = (bit<40>)BYTES(entry);
+                    meta.record_age = scan.now - LAST_SEEN(entry);
+                    if (meta.record_age >= 0x800000) { meta.record_age = 0; }
+                    scan.sent = scan.sent + 1;
+                    scan.way = way + 1;
+                }
             }
-            entry = 0;
-        } else if (STATE(entry) != CLOSING) {
-            scan.live = scan.live + 1;
+            if (freed) { entry = 0; }
         }
     }
 }
 
-control ScanIndex(inout packet_out_t scan, in metadata_t meta) {
+control ScanIndex(inout packet_out_t scan, inout metadata_t meta) {
     ScanEntry() in_0;
     ScanEntry() in_1;
     ScanEntry() in_2;
     ScanEntry() in_3;
     apply {
-        if (scan.cursor < scan.limit && scan.cursor < MAX_ENTRIES) {
+        if (scan.cursor < scan.limit && scan.cursor < MAX_ENTRIES && meta.record_kind == RECORD_NONE) {
             entry_t entry;
+            bool freed;
             connections_0.read(entry, scan.cursor);
-            if (STATE(entry) != FREE) {
-                in_0.apply(entry, scan, meta);
-                if (STATE(entry) == FREE) { connections_0.write(scan.cursor, entry); }
-            }
+            in_0.apply(entry, scan, meta, 0, freed);
+            if (freed) { connections_0.write(scan.cursor, entry); }
             connections_1.read(entry, scan.cursor);
-            if (STATE(entry) != FREE) {
-                in_1.apply(entry, scan, meta);
-                if (STATE(entry) == FREE) { connections_1.write(scan.cursor, entry); }
-            }
+            in_1.apply(entry, scan, meta, 1, freed);
+            if (freed) { connections_1.write(scan.cursor, entry); }
             connections_2.read(entry, scan.cursor);
-            if (STATE(entry) != FREE) {
-                in_2.apply(entry, scan, meta);
-                if (STATE(entry) == FREE) { connections_2.write(scan.cursor, entry); }
-            }
+            in_2.apply(entry, scan, meta, 2, freed);
+            if (freed) { connections_2.write(scan.cursor, entry); }
             connections_3.read(entry, scan.cursor);
-            if (STATE(entry) != FREE) {
-                in_3.apply(entry, scan, meta);
-                if (STATE(entry) == FREE) { connections_3.write(scan.cursor, entry); }
+            in_3.apply(entry, scan, meta, 3, freed);
+            if (freed) { connections_3.write(scan.cursor, entry); }
+            if (meta.record_kind == RECORD_NONE || scan.way == 4) {
+                scan.cursor = scan.cursor + 1;
+                scan.way = 0;
             }
-            scan.cursor = scan.cursor + 1;
         }
     }
 }
@@ -73,6 +94,7 @@ control Scan(inout headers_t hdr, inout metadata_t meta, inout standard_metadata
             hdr.packet_in.cursor = hdr.packet_out.cursor;
             hdr.packet_in.live = hdr.packet_out.live;
             hdr.packet_in.expired = hdr.packet_out.expired;
+            hdr.packet_in.sent = hdr.packet_out.sent;
             hdr.packet_out.setInvalid();
         }
         meta.done = 1;

@@ -37,7 +37,8 @@ control Services(inout headers_t hdr, inout metadata_t meta, inout standard_meta
         size = MAX_SERVICES;
     }
 
-    // What a binding means today. Changing one row moves every connection of a failed router at once.
+    // What a binding means today. Changing one row moves every connection of a failed router at once, to its shadow or,
+    // by connection, to several.
     @name(".steer") action steer(label_t label, mac_t mac) {
         meta.label = label;
         hdr.ethernet.dst = mac;
@@ -48,10 +49,11 @@ control Services(inout headers_t hdr, inout metadata_t meta, inout standard_meta
         mark_to_drop(std);
         meta.done = 1;
     }
+    @name(".target_members") action_selector(HashAlgorithm.identity, 32w16384, 32w32) target_members;
     @name(".binding_targets") table binding_targets {
-        key = { meta.binding: exact @name("binding"); }
+        key = { meta.binding: exact @name("binding"); meta.choice: selector; }
         actions = { steer; no_target; }
-        const default_action = no_target();
+        implementation = target_members;
         size = MAX_LABELS;
     }
 
@@ -94,7 +96,12 @@ control Services(inout headers_t hdr, inout metadata_t meta, inout standard_meta
         }
         meta.client = hdr.ipv4.src;
         meta.address = hdr.ipv4.dst;
-        bool ours = services.apply().hit;
+        bool ours = meta.probing == 1;       // a probe does what a packet of a connection would
+        if (ours) {
+            meta.opens = 0;
+        } else {
+            ours = services.apply().hit;
+        }
         if (!ours && hdr.tcp.isValid() && (hdr.tcp.flags & TCP_RST) != 0) {
             ours = origins.apply().hit;
             if (ours) {
@@ -118,8 +125,9 @@ control Services(inout headers_t hdr, inout metadata_t meta, inout standard_meta
                     meta.is_reset = 0;
                     meta.done = 1;
                 }
-            } else if (meta.reversed == 0) {
-                binding_targets.apply();
+            } else if (meta.reversed == 0 && meta.probing == 0) {
+                meta.choice = (bit<32>)meta.signature[31:8];     // other bits than those that choose the path
+                if (!binding_targets.apply().hit) { no_target(); }
             }
         }
     }
