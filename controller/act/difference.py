@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import finsy as fy
 from finsy.proto import p4r
 
 from controller.act.entries import TABLE_ORDER
-
-BATCH = 200  # updates a write: finsy loses the per-update errors of larger batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +22,22 @@ class Difference:
     def __len__(self) -> int:
         return len(self.inserts) + len(self.modifies) + len(self.deletes)
 
-    def batches(self) -> Iterator[list[p4r.Update]]:
-        """Updates in batches: insert, then modify, then delete (make before break)."""
-        updates = [
+    def updates(self) -> list[p4r.Update]:
+        """Insert, then modify, then delete (make before break)."""
+        return [
             *(p4r.Update(type=p4r.Update.INSERT, entity=e) for e in self.inserts),
             *(p4r.Update(type=p4r.Update.MODIFY, entity=e) for e in self.modifies),
             *(p4r.Update(type=p4r.Update.DELETE, entity=e) for e in self.deletes),
         ]
-        for start in range(0, len(updates), BATCH):
-            yield updates[start : start + BATCH]
+
+
+def joined(differences: Sequence[Difference]) -> Difference:
+    """Differences of single tables, given in `TABLE_ORDER`, as one."""
+    return Difference(
+        inserts=tuple(entity for one in differences for entity in one.inserts),
+        modifies=tuple(entity for one in differences for entity in one.modifies),
+        deletes=tuple(entity for one in reversed(differences) for entity in one.deletes),
+    )
 
 
 def difference(
@@ -54,7 +59,7 @@ def difference(
         modifies=in_order(
             entity
             for key, entity in want.items()
-            if key in have and _action(entity) != _action(have[key])
+            if key in have and not _same_action(entity, have[key])
         ),
         deletes=in_order((have[key] for key in have if key not in want), reverse=True),
     )
@@ -70,6 +75,10 @@ def _key(entity: p4r.Entity) -> tuple[int, int, tuple[tuple[int, bytes], ...]]:
         (field.field_id, field.SerializeToString(deterministic=True)) for field in entry.match
     )
     return entry.table_id, entry.priority, tuple(match)
+
+
+def _same_action(one: p4r.Entity, other: p4r.Entity) -> bool:
+    return one.table_entry.action == other.table_entry.action or _action(one) == _action(other)
 
 
 def _action(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import finsy as fy
 
-from controller.model import NodePlan, SlotSet
+from controller.model import NodePlan, SlotSet, TargetRow
 
 TICK_S = 65536e-6  # the data plane's unit of time
 ARP_REQUEST = 1
@@ -15,6 +16,8 @@ DIGEST = "connection_t"
 # Make before break: what is referred to comes before what refers to it; deleted in the reverse order.
 TABLE_ORDER = (
     "node",
+    "trusted_ports",
+    "primaries",
     "arp",
     "labels",
     "routes",
@@ -27,8 +30,17 @@ TABLE_ORDER = (
 
 
 def ticks(seconds: float) -> int:
-    """Seconds in ticks: at least one, at most half the 24-bit clock (beyond, an age would count as young)."""
-    return max(1, min(0x7FFFFE, round(seconds / TICK_S)))
+    """Seconds in ticks: at least one, at most a quarter of the 24-bit clock.
+
+    Replicas wait twice as long, and an age beyond half the clock would count as young.
+    """
+    return max(1, min(0x3FFFFE, round(seconds / TICK_S)))
+
+
+def refresh_mask(seconds: float) -> int:
+    """Ones above the bits of the refresh period, which is the power of two ticks that is nearest to `seconds`."""
+    bits = max(0, min(22, round(math.log2(max(seconds, TICK_S) / TICK_S))))
+    return 0xFFFFFF & -(1 << bits)
 
 
 def slot_set_entry(slot_set: SlotSet) -> fy.P4TableEntry:
@@ -38,6 +50,17 @@ def slot_set_entry(slot_set: SlotSet) -> fy.P4TableEntry:
         match=fy.Match(slot_set=slot_set.id),
         action=fy.IndirectAction(
             [(1, fy.Action("bind", target=label)) for label in slot_set.slots]
+        ),
+    )
+
+
+def target_entry(target: TargetRow) -> fy.P4TableEntry:
+    """What a binding means: a one-shot set with a member for each place that it may lead to."""
+    return fy.P4TableEntry(
+        "binding_targets",
+        match=fy.Match(binding=target.binding),
+        action=fy.IndirectAction(
+            [(1, fy.Action("steer", label=hop.label, mac=hop.mac)) for hop in target.hops]
         ),
     )
 
@@ -58,12 +81,22 @@ def node_entry(plan: NodePlan) -> fy.P4TableEntry:
             opening_idle=ticks(plan.idle.opening_s),
             linger=ticks(plan.idle.linger_s),
             sample_mask=plan.sample_one_in - 1,
+            refresh_mask=refresh_mask(plan.refresh_s),
+            replicate=int(plan.replicate),
         ),
     )
 
 
 def entries(plan: NodePlan) -> Iterator[fy.P4TableEntry]:
     """All entries of a switch, in `TABLE_ORDER` (without the default entry of `node`)."""
+    for port in plan.trusted_ports:
+        yield fy.P4TableEntry("trusted_ports", match=fy.Match(port=port), action=fy.Action("trust"))
+    for primary in plan.primaries:
+        yield fy.P4TableEntry(
+            "primaries",
+            match=fy.Match(origin=primary.origin),
+            action=fy.Action("accept_from", number=primary.number, generation=primary.generation),
+        )
     for arp in plan.arp:
         yield fy.P4TableEntry(
             "arp",
@@ -90,11 +123,7 @@ def entries(plan: NodePlan) -> Iterator[fy.P4TableEntry]:
             action=fy.Action("tunnel", label=tunnel.label, mac=tunnel.mac),
         )
     for target in plan.targets:
-        yield fy.P4TableEntry(
-            "binding_targets",
-            match=fy.Match(binding=target.binding),
-            action=fy.Action("steer", label=target.label, mac=target.mac),
-        )
+        yield target_entry(target)
     for slot_set in plan.slot_sets:
         yield slot_set_entry(slot_set)
     for origin in plan.origins:

@@ -11,27 +11,39 @@ import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from controller.act.node import NodeLink, ScanResult, describe
+from controller.act.node import NodeLink, ScanMode, ScanResult, describe
+from controller.act.packets import EVERY_ORIGIN
+from controller.act.probes import ProbeAnswer
 from controller.act.program import Files, check
+from controller.act.records import Record
+from controller.act.walk import dump, walk
 from controller.model import (
     Fabric,
     FabricPlan,
     NodeCounters,
-    NodePlan,
+    ReplicationCounters,
     SampledConnection,
     SlotSet,
+    TargetRow,
 )
-from controller.observe.counters import counters, requests
+from controller.observe.counters import (
+    counters,
+    opened_requests,
+    replication_requests,
+    requests,
+)
 
 LOG = logging.getLogger(__name__)
 
-SCAN_PIECE = 64  # indices a scan packet walks over: about a millisecond on a software switch
 READ_TIMEOUT_S = 0.5  # for one switch's counters: one that hangs must not hold up the others
+OPENED_TIMEOUT_S = 0.15  # for the counts that surges show in: they are read again soon
 READ_BACK_TIMEOUT_S = 3.0  # for one switch's slot sets
 MAX_SAMPLED = 10_000  # sampled connections kept for a slow reader
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,7 @@ class FabricDriver:
         self.connections_lost = 0
         self.on_up: list[Callable[[str], None]] = []
         self.on_down: list[Callable[[str], None]] = []
-        self._plans: dict[str, NodePlan] = {}
+        self.on_probe: list[Callable[[str, ProbeAnswer], None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         check(program)
         self._links = {
@@ -90,6 +102,7 @@ class FabricDriver:
                 on_connected=self._connected,
                 on_down=self._down,
                 on_digest=self._digest,
+                on_probe=self._probe_answered,
             )
             for switch in fabric.switches
         }
@@ -108,7 +121,9 @@ class FabricDriver:
 
     def want(self, plan: FabricPlan) -> None:
         """Set the desired state. Call `reconcile` to write it; a switch that connects later gets it by itself."""
-        self._plans = {node.node: node for node in plan.nodes}
+        plans = {node.node: node for node in plan.nodes}
+        for name, link in self._links.items():
+            link.wanted = plans.get(name)
 
     async def wait_up(self, timeout_s: float) -> tuple[str, ...]:
         """Wait until every switch is connected, or the time is over; returns the names of those that are."""
@@ -143,11 +158,10 @@ class FabricDriver:
         failed: list[tuple[str, str]] = []
 
         async def one(link: NodeLink) -> None:
-            plan = self._plans.get(link.name)
-            if plan is None:
+            if link.wanted is None:
                 return
             try:
-                updates[link.name] = await link.reconcile(plan)
+                updates[link.name] = await link.reconcile()
             except Exception as error:
                 LOG.warning("%s: not reconciled: %s", link.name, describe(error))
                 failed.append((link.name, describe(error)))
@@ -160,34 +174,41 @@ class FabricDriver:
 
         What is wanted changes too, so that a switch that is down now gets them when it is back.
         """
+        return await self._write(sets, lambda link, changed: link.write_slot_sets(changed))
+
+    async def write_targets(self, rows: Mapping[str, Sequence[TargetRow]]) -> WriteReport:
+        """Change what bindings mean (switch → rows), all switches in parallel, each in one request.
+
+        It waits for no reconcile and no reading. What is wanted changes too, as with `write_slot_sets`.
+        """
+        return await self._write(rows, lambda link, changed: link.write_targets(changed))
+
+    async def _write(
+        self,
+        changes: Mapping[str, Sequence[T]],
+        write: Callable[[NodeLink, Sequence[T]], Awaitable[None]],
+    ) -> WriteReport:
         start_s = time.perf_counter()
         written: dict[str, float] = {}
         failed: list[tuple[str, str]] = []
 
-        async def one(name: str, changed: Sequence[SlotSet]) -> None:
-            self._want_slot_sets(name, changed)
+        async def one(name: str, changed: Sequence[T]) -> None:
             try:
-                await self._links[name].write_slot_sets(changed)
+                await write(self._links[name], changed)
             except Exception as error:
                 failed.append((name, describe(error)))
             else:
                 written[name] = (time.perf_counter() - start_s) * 1000
 
-        await asyncio.gather(*(one(name, changed) for name, changed in sets.items()))
+        await asyncio.gather(*(one(name, changed) for name, changed in changes.items()))
         elapsed_ms = (time.perf_counter() - start_s) * 1000
         return WriteReport(tuple(sorted(written)), tuple(sorted(failed)), elapsed_ms, written)
-
-    def _want_slot_sets(self, name: str, changed: Sequence[SlotSet]) -> None:
-        plan = self._plans.get(name)
-        if plan is not None:
-            by_id = {s.id: s for s in plan.slot_sets} | {s.id: s for s in changed}
-            self._plans[name] = replace(plan, slot_sets=tuple(by_id.values()))
 
     async def read_counters(self) -> list[NodeCounters]:
         """Counters of all switches that are up and answer; one that does not is left out."""
 
         async def one(link: NodeLink) -> NodeCounters | None:
-            plan = self._plans.get(link.name)
+            plan = link.wanted
             if plan is None or not link.up:
                 return None
             try:
@@ -201,20 +222,92 @@ class FabricDriver:
         found = await asyncio.gather(*(one(link) for link in self._links.values()))
         return [counted for counted in found if counted is not None]
 
+    async def read_opened(self, nodes: Sequence[str]) -> dict[str, dict[int, int]]:
+        """Connections bound so far, by service, on those of these switches that answer at once. A small read."""
+        opened: dict[str, dict[int, int]] = {}
+
+        async def one(link: NodeLink) -> None:
+            plan = link.wanted
+            if plan is None or not link.up:
+                return
+            try:
+                async with asyncio.timeout(OPENED_TIMEOUT_S):
+                    answer = await link.read(opened_requests(plan))
+            except Exception as error:
+                LOG.debug("%s: new connections not read: %s", link.name, describe(error))
+            else:
+                opened[link.name] = {entry.index: entry.packet_count for entry in answer}
+
+        await asyncio.gather(*(one(self._links[name]) for name in nodes))
+        return opened
+
     async def scan(self, node: str, *, pause_s: float = 0.0) -> ScanResult:
         """Walk over a switch's whole connection table, in pieces, and expire what is idle.
 
         `pause_s` between pieces spreads the work. Raises NodeDown or TimeoutError.
         """
+        return await self.walk(node, mode=ScanMode.EXPIRE, pause_s=pause_s)
+
+    async def walk(
+        self,
+        node: str,
+        *,
+        mode: ScanMode,
+        session: int = 0,
+        origins: int = 0,
+        generation: int = 0,
+        pause_s: float = 0.0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ScanResult:
+        """Walk over a switch's whole connection table, in pieces; `NodeLink.scan` says what the modes do.
+
+        `progress(done, of)` is called after every piece, in indices of the table. Pieces of several walks over one
+        switch take turns. Raises NodeDown or TimeoutError.
+        """
+        return await walk(
+            self._links[node],
+            mode=mode,
+            session=session,
+            origins=origins,
+            generation=generation,
+            pause_s=pause_s,
+            progress=progress,
+        )
+
+    async def dump(self, node: str, *, origins: int = EVERY_ORIGIN) -> list[Record]:
+        """All entries of a switch's connection table as FULL records, in table order.
+
+        origins: which entries, a bit for each value of "replica of" (bit 0: owned). Raises NodeDown or TimeoutError.
+        """
+        return await dump(self._links[node], origins)
+
+    async def replication(self, node: str) -> ReplicationCounters:
+        """Counters of replica records of one switch. Raises NodeDown, or ValueError before anything is wanted of it."""
         link = self._links[node]
-        live = expired = 0
-        for start in range(0, link.switch.table_size, SCAN_PIECE):
-            piece = await link.scan(start, min(start + SCAN_PIECE, link.switch.table_size))
-            live += piece.live
-            expired += piece.expired
-            if pause_s:
-                await asyncio.sleep(pause_s)
-        return ScanResult(live, expired)
+        if link.wanted is None:
+            raise ValueError(f"{node}: nothing is wanted of this switch yet")
+        answer = await link.read(replication_requests(link.wanted, whole=True))
+        return counters(node, time.time(), link.wanted, answer).replication
+
+    async def probe(
+        self,
+        node: str,
+        target_label: int,
+        *,
+        id: int,
+        source_port: int,
+        size: int = 0,
+        flags: int = 0,
+        group: int = 0,
+    ) -> None:
+        """Send a probe from a switch to the one with that label and back; answers come to `on_probe`.
+
+        size: of the frame, in bytes; flags: of `controller.act.probes`; group: of a train (`NodePlan.trains`).
+        Raises NodeDown.
+        """
+        await self._links[node].probe(
+            target_label, id=id, source_port=source_port, size=size, flags=flags, group=group
+        )
 
     def status(self) -> dict[str, NodeStatus]:
         """State of every connection."""
@@ -232,7 +325,7 @@ class FabricDriver:
         }
 
     async def _connected(self, link: NodeLink) -> None:
-        if link.name in self._plans:
+        if link.wanted is not None:
             await self.reconcile(link.name)
         for callback in self.on_up:
             callback(link.name)
@@ -240,6 +333,13 @@ class FabricDriver:
     def _down(self, link: NodeLink) -> None:
         for callback in self.on_down:
             callback(link.name)
+
+    def _probe_answered(self, link: NodeLink, answer: ProbeAnswer) -> None:
+        for callback in self.on_probe:
+            try:
+                callback(link.name, answer)
+            except Exception:  # it must not end the connection that the answer came by
+                LOG.exception("%s: a probe's answer was not taken", link.name)
 
     def _digest(self, link: NodeLink, entry: Mapping[str, int]) -> None:
         connection = SampledConnection(

@@ -1,4 +1,4 @@
-"""One switch over P4Runtime: connects, keeps connected, compares, writes, reads, scans."""
+"""One switch over P4Runtime: connects, keeps connected, compares, writes, reads, sends packets."""
 
 from __future__ import annotations
 
@@ -6,48 +6,35 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from typing import Any
 
 import finsy as fy
-from finsy.proto import p4r
 
-from controller.act.difference import difference
-from controller.act.entries import (
-    DIGEST,
-    TABLE_ORDER,
-    entries,
-    node_entry,
-    slot_set_entry,
-)
+from controller.act.contents import Change, compare, with_slot_sets, with_targets
+from controller.act.credentials import credentials
+from controller.act.entries import DIGEST, slot_set_entry, target_entry
+from controller.act.errors import NodeDown, describe, rival
 from controller.act.finsy_log import FINSY_LOG
+from controller.act.packets import OUT_PROBE, OUT_SCAN, PacketsIn, ScanMode, ScanResult, packet_out
+from controller.act.probes import ProbeAnswer, probe_frame
 from controller.act.program import Files
-from controller.model import NodePlan, SlotSet, Switch
+from controller.act.reading import read_entities
+from controller.act.records import Record
+from controller.model import NodePlan, SlotSet, Switch, TargetRow
+
+__all__ = ["NodeDown", "NodeLink", "ScanMode", "ScanResult", "describe"]
 
 LOG = logging.getLogger(__name__)
 
 RETRY_MIN_S = 0.2
 RETRY_MAX_S = 2.0
-OUT_SCAN = 1
-IN_SCAN_DONE = 1
 SCAN_TIMEOUT_S = 2.0
+SEND_TIMEOUT_S = 1.0  # a stream that takes no message for so long is as good as gone
 CONNECT_TIMEOUT_S = 30.0  # finsy bounds every request (10 s) but not the wait for arbitration
 SILENT_S = 4.0  # a connected switch that has answered nothing for so long is probed
 PROBE_TIMEOUT_S = 4.0  # and given up when it does not answer that either
-
-
-class NodeDown(Exception):
-    """The switch is not connected: nothing can be read or written now."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScanResult:
-    """What a scan of (a part of) the connection table found."""
-
-    live: int
-    expired: int
+PATIENT_PASSES = 20  # of a reconcile that other writes interrupt; the next one lets none in between
 
 
 class NodeLink:
@@ -64,6 +51,7 @@ class NodeLink:
         on_connected: Callable[[NodeLink], Any],
         on_down: Callable[[NodeLink], None],
         on_digest: Callable[[NodeLink, Any], None],
+        on_probe: Callable[[NodeLink, ProbeAnswer], None] = lambda *_: None,
     ) -> None:
         self.switch = switch
         self.up = False
@@ -72,11 +60,13 @@ class NodeLink:
         self.last_error: str | None = "not connected yet"
         self.entries = 0
         self.updates = 0  # written since the controller started
+        self._wanted: NodePlan | None = None
+        self._doubts = 0  # changes of what is wanted that may not have reached the switch
         self._options = fy.SwitchOptions(
             p4info=files.p4info,
             p4blob=files.json,
             device_id=switch.device_id,
-            channel_credentials=_credentials(switch),
+            channel_credentials=credentials(switch),
         )
         self._on_connected = on_connected
         self._on_down = on_down
@@ -85,14 +75,26 @@ class NodeLink:
         self._ended: asyncio.Future[str] | None = None  # why the session is to end
         self._silent_s: float | None = None  # since when reads go unanswered
         self._probing: asyncio.Task[None] | None = None
-        self._lock = asyncio.Lock()
+        self._lock = asyncio.Lock()  # around each write request
+        self._reconciling = asyncio.Lock()
         self._stream = asyncio.Lock()
-        self._scan_done: asyncio.Future[ScanResult] | None = None
+        self._scanning = asyncio.Lock()
+        self._packets = PacketsIn(switch.name, lambda answer: on_probe(self, answer))
 
     @property
     def name(self) -> str:
         """Name of the switch."""
         return self.switch.name
+
+    @property
+    def wanted(self) -> NodePlan | None:
+        """What the switch is to hold. A new plan is written by `reconcile`."""
+        return self._wanted
+
+    @wanted.setter
+    def wanted(self, plan: NodePlan | None) -> None:
+        self._wanted = plan
+        self._doubts += 1
 
     async def run(self) -> None:
         """Connect, serve until the channel goes down, connect again."""
@@ -101,7 +103,7 @@ class NodeLink:
             started_s = time.monotonic()
             try:
                 await self._session()
-            except (fy.P4ClientError, OSError, ValueError) as error:
+            except (fy.P4ClientError, NodeDown, OSError, ValueError) as error:
                 self._failed(describe(FINSY_LOG.failure(self.name) or error))
             except asyncio.CancelledError:
                 task = asyncio.current_task()
@@ -129,7 +131,7 @@ class NodeLink:
         p4.ee.on(
             fy.SwitchEvent.CHANNEL_DOWN, lambda _: _settle(ended, "the P4Runtime stream ended")
         )
-        p4.ee.on(fy.SwitchEvent.BECOME_BACKUP, lambda _: _settle(ended, _rival(p4)))
+        p4.ee.on(fy.SwitchEvent.BECOME_BACKUP, lambda _: _settle(ended, rival(p4)))
         readers: list[asyncio.Task[None]] = []
         async with AsyncExitStack() as stack:
             try:
@@ -141,7 +143,7 @@ class NodeLink:
                 ) from None
             try:
                 if not p4.is_primary:
-                    raise ValueError(_rival(p4))
+                    raise ValueError(rival(p4))
                 self._p4 = p4
                 readers = [
                     asyncio.create_task(self._read_packets(p4)),
@@ -158,6 +160,7 @@ class NodeLink:
                 raise ConnectionError(ended.result() if ended.done() else "the session ended")
             finally:
                 self._p4 = None
+                self._packets.fail(NodeDown(f"{self.name}: the connection ended during a scan"))
                 for reader in readers:
                     reader.cancel()
                 await asyncio.gather(*readers, return_exceptions=True)
@@ -185,8 +188,7 @@ class NodeLink:
 
     async def _read_packets(self, p4: fy.Switch) -> None:
         async for packet in p4.read_packets(queue_size=1000):
-            if packet["reason"] == IN_SCAN_DONE and self._scan_done and not self._scan_done.done():
-                self._scan_done.set_result(ScanResult(packet["live"], packet["expired"]))
+            self._packets.take(packet)
 
     async def _read_digests(self, p4: fy.Switch) -> None:
         async for digest in p4.read_digests(DIGEST, queue_size=1000):
@@ -195,13 +197,31 @@ class NodeLink:
             await self._send(p4, digest.ack())
 
     async def _send(self, p4: fy.Switch, message: Any) -> None:
-        """Send on the stream, one message at a time: two at once break finsy's session."""
-        async with self._stream:
-            await p4.write([message])
+        """Send on the stream. Raises NodeDown.
+
+        Who gives up waiting does not take the message back: gRPC would end the whole stream with it.
+        """
+        sending = asyncio.ensure_future(self._send_in_turn(p4, message))
+        try:
+            await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            sending.add_done_callback(lambda task: task.cancelled() or task.exception())
+            raise
+
+    async def _send_in_turn(self, p4: fy.Switch, message: Any) -> None:
+        """One message at a time: two at once break finsy's session."""
+        try:
+            async with self._stream:
+                await p4.write([message])
+        except fy.P4ClientError as error:  # the stream broke: so has the session
+            why = f"the P4Runtime stream broke: {describe(error)}"
+            if self._p4 is p4 and self._ended is not None:
+                _settle(self._ended, why)
+            raise NodeDown(f"{self.name}: {why}") from None
 
     @asynccontextmanager
     async def _exclusive(self) -> AsyncIterator[fy.Switch]:
-        """Writes of one switch follow each other: a reconcile never mixes with a shift."""
+        """Write requests of one switch follow each other; one that waits comes between those of a reconcile."""
         async with self._lock:
             with self._connected() as p4:
                 yield p4
@@ -222,19 +242,11 @@ class NodeLink:
                 raise
             raise NodeDown(f"{self.name}: the connection ended before the answer") from None
 
-    async def _read_entries(self, p4: fy.Switch) -> list[p4r.Entity]:
-        """All table entries, one table at a time (an answer is bounded by gRPC's 4 MiB)."""
-        found: list[p4r.Entity] = []
-        for name in TABLE_ORDER:
-            if name != "node":
-                found += [e.encode(p4.p4info) async for e in _read(p4, fy.P4TableEntry(name))]
-        return found
-
     async def slot_sets(self) -> dict[int, tuple[int, ...]]:
         """Slot sets as the switch holds them now: number → 100 labels."""
-        async with self._exclusive() as p4:
+        with self._connected() as p4:
             result: dict[int, tuple[int, ...]] = {}
-            async for entry in _read(p4, fy.P4TableEntry("slots")):
+            async for entry in read_entities(p4, fy.P4TableEntry("slots")):
                 action = entry.action
                 if entry.match and isinstance(action, fy.IndirectAction) and action.action_set:
                     result[entry.match["slot_set"]] = tuple(
@@ -244,39 +256,63 @@ class NodeLink:
                     )
             return result
 
-    async def reconcile(self, plan: NodePlan) -> int:
-        """Make the switch hold what is wanted; returns how many updates that took."""
-        async with self._exclusive() as p4:
-            schema = p4.p4info
-            found = await self._read_entries(p4)
-            wanted = [entry.encode(schema) for entry in entries(plan)]
-            updates = 0
-            configured = node_entry(plan)
-            if await self._default_differs(p4, configured):
-                await p4.modify([configured])
-                updates += 1
-            change = difference(wanted, found, schema)
-            for batch in change.batches():
-                await p4.write(batch)
-            self.entries = len(wanted)
-            self.reconciled = True
-            self.updates += updates + len(change)
-            return updates + len(change)
+    async def reconcile(self, plan: NodePlan | None = None) -> int:
+        """Make the switch hold what is wanted (from now on `plan`, if given); returns how many updates that took.
 
-    async def _default_differs(self, p4: fy.Switch, wanted: fy.P4TableEntry) -> bool:
-        asked = fy.P4TableEntry(wanted.table_id, is_default_action=True)
-        async for found in _read(p4, asked):
-            return bool(
-                found.encode(p4.p4info).table_entry.action
-                != wanted.encode(p4.p4info).table_entry.action
-            )
-        return True
+        Other writes need not wait for all of it. They change what is wanted, and then the comparison begins anew:
+        nothing is written that is wanted no longer. Raises ValueError when nothing is wanted of this switch.
+        """
+        if plan is not None:
+            self.wanted = plan
+        updates = passes = 0
+        async with self._reconciling:
+            settled = False
+            while not settled:
+                passes += 1
+                alone = passes > PATIENT_PASSES
+                async with self._lock if alone else nullcontext():
+                    written, settled = await self._reconcile_once(alone)
+                updates += written
+            self.reconciled = True
+        return updates
+
+    async def _reconcile_once(self, alone: bool) -> tuple[int, bool]:
+        """Updates written, and whether that was all. `alone`: the lock is held already."""
+        plan, doubts = self._wanted, self._doubts
+        if plan is None:
+            raise ValueError(f"{self.name}: nothing is wanted of this switch yet")
+        with self._connected() as p4:
+            change: Change = await compare(p4, plan)
+        written = 0
+        for batch in change.batches:
+            async with nullcontext() if alone else self._lock:
+                if self._wanted is not plan and not alone:
+                    return written, False
+                with self._connected() as p4:
+                    await p4.write(batch)
+            written += len(batch)
+            self.updates += len(batch)
+        self.entries = change.entries
+        return written, alone or self._doubts == doubts
 
     async def write_slot_sets(self, sets: Sequence[SlotSet]) -> None:
-        """Change slot sets that are already there, each in one atomic MODIFY."""
+        """Change slot sets that are already there, each in one atomic MODIFY; they are wanted from now on."""
+        if self._wanted is not None:
+            self._wanted = with_slot_sets(self._wanted, sets)
+        await self._modify([slot_set_entry(slot_set) for slot_set in sets])
+
+    async def write_targets(self, rows: Sequence[TargetRow]) -> None:
+        """Change what bindings mean, each in one atomic MODIFY, in one request; they are wanted from now on."""
+        if self._wanted is not None:
+            self._wanted = with_targets(self._wanted, rows)
+        await self._modify([target_entry(row) for row in rows])
+
+    async def _modify(self, changed: Sequence[fy.P4TableEntry]) -> None:
+        self._doubts += 1
         async with self._exclusive() as p4:
-            await p4.modify([slot_set_entry(slot_set) for slot_set in sets])
-            self.updates += len(sets)
+            await p4.modify(changed)
+        self._doubts -= 1
+        self.updates += len(changed)
 
     async def read(self, asked: Iterable[Any]) -> list[Any]:
         """Read any entities; does not wait for writes under way.
@@ -288,7 +324,7 @@ class NodeLink:
         asked_s = time.monotonic()
         try:
             with self._connected() as p4:
-                found = [entity async for entity in _read(p4, asked)]
+                found = [entity async for entity in read_entities(p4, asked)]
             answered = True
         except fy.P4ClientError as error:
             answered = error.code is not fy.GRPCStatusCode.DEADLINE_EXCEEDED
@@ -308,7 +344,9 @@ class NodeLink:
         try:
             with self._connected() as p4:
                 async with asyncio.timeout(PROBE_TIMEOUT_S):
-                    async for _ in _read(p4, fy.P4TableEntry("node", is_default_action=True)):
+                    async for _ in read_entities(
+                        p4, fy.P4TableEntry("node", is_default_action=True)
+                    ):
                         pass
         except TimeoutError:
             if ended is not None:
@@ -318,62 +356,61 @@ class NodeLink:
         finally:
             self._probing, self._silent_s = None, None
 
-    async def scan(self, start: int, stop: int, *, timeout_s: float = SCAN_TIMEOUT_S) -> ScanResult:
-        """Let the data plane walk over indices start..stop−1 of its connection table."""
-        done: asyncio.Future[ScanResult] = asyncio.get_running_loop().create_future()
-        self._scan_done = done
-        packet = fy.P4PacketOut(
+    async def scan(
+        self,
+        start: int,
+        stop: int,
+        *,
+        mode: ScanMode = ScanMode.EXPIRE,
+        session: int = 0,
+        origins: int = 0,
+        generation: int = 0,
+        records: list[Record] | None = None,
+        timeout_s: float = SCAN_TIMEOUT_S,
+    ) -> ScanResult:
+        """Let the data plane walk over indices start..stop−1 of its connection table; one scan at a time.
+
+        The modes FULL and GIVE send those entries to the clone session `session` whose origin's bit is set in
+        `origins`; `records` takes those that come to the controller. SWEEP frees replicas that are not of
+        `generation`. Raises NodeDown, or TimeoutError when the answer (or one of the records) was lost.
+        """
+        packet = packet_out(
             b"",
-            pad=0,
-            egress_port=0,
             kind=OUT_SCAN,
             cursor=start,
             limit=stop,
-            live=0,
-            expired=0,
-            pad_now=0,
-            now=0,
+            mode=mode,
+            session=session,
+            origins=origins,
+            generation=generation,
+        )
+        async with self._scanning:
+            done = self._packets.expect(stop, records)
+            try:
+                with self._connected() as p4:
+                    async with asyncio.timeout(timeout_s):  # a stuck stream takes no message either
+                        await self._send(p4, packet)
+                        return await done
+            finally:
+                self._packets.forget()
+
+    async def probe(
+        self, target: int, *, id: int, source_port: int, size: int, flags: int, group: int
+    ) -> None:
+        """Send a probe to the switch with label `target`; a multicast `group` makes it a train. Raises NodeDown."""
+        frame = probe_frame(
+            self.switch.label, target, id=id, source_port=source_port, flags=flags, size=size
         )
         with self._connected() as p4:
-            async with asyncio.timeout(timeout_s):  # a stuck stream takes no message either
-                await self._send(p4, packet)
-                return await done
-
-
-def _read(p4: fy.Switch, asked: Any) -> AsyncIterator[Any]:
-    """finsy declares `read` as a coroutine; it is an asynchronous iterator."""
-    return cast(AsyncIterator[Any], p4.read(asked))
+            try:
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    await self._send(p4, packet_out(frame, kind=OUT_PROBE, session=group))
+            except TimeoutError:
+                raise NodeDown(
+                    f"{self.name} takes no message ({SEND_TIMEOUT_S:g} s): its stream is stuck"
+                ) from None
 
 
 def _settle(future: asyncio.Future[str], why: str) -> None:
     if not future.done():
         future.set_result(why)
-
-
-def _rival(p4: fy.Switch) -> str:
-    return (
-        f"another controller holds this switch (election id {p4.primary_id}); "
-        "stop it, or take this switch out of the configuration"
-    )
-
-
-def describe(error: BaseException) -> str:
-    """An error in one line, for a person."""
-    if isinstance(error, fy.P4ClientError):
-        details = "; ".join(
-            f"update {index + 1}: {one.canonical_code.name}"
-            + (f": {one.message}" * bool(one.message))
-            for index, one in error.details.items()
-        )
-        return f"{error.code.name}: {error.message}" + (f" ({details})" if details else "")
-    return str(error) or type(error).__name__
-
-
-def _credentials(switch: Switch) -> fy.GRPCCredentialsTLS | None:
-    if switch.tls is None:
-        return None
-    return fy.GRPCCredentialsTLS(
-        cacert=Path(switch.tls.ca_file),
-        cert=Path(switch.tls.cert_file) if switch.tls.cert_file else None,
-        private_key=Path(switch.tls.key_file) if switch.tls.key_file else None,
-    )

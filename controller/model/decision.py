@@ -16,6 +16,10 @@ class Kind(StrEnum):
     MANUAL = "manual"  # a person set the weight
     FREEZE = "freeze"
     UNFREEZE = "unfreeze"
+    FAILOVER = "failover"  # its connections and all its new ones go to shadows: it is dead
+    FAILBACK = "failback"  # it has them back
+    DRAIN = "drain"  # as failover, in order, because a person asked for it
+    UNDRAIN = "undrain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Decision:
     shift_before_pct: float
     shift_after_pct: float
     shadows: tuple[str, ...]
-    trigger: str  # "prediction", "anomaly", "reactive", "restore", "manual", "freeze"
+    trigger: str  # "prediction", "anomaly", "reactive", "restore", "manual", "freeze", "probes"
     reason: str  # one sentence for a person
     inputs: Mapping[str, float | str | None] = field(default_factory=dict)
     dry_run: bool = False

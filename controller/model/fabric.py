@@ -34,11 +34,17 @@ class Switch:
     label: int  # 16..4095
     mac: str
     site: str = "main"
+    failure_domain: str | None = None  # what fails together: a rack, a power feed; None: its site
     subnet: str | None = None  # prefix of the hosts attached here; the first address is the gateway
     capacity: int = 0  # connections; 0 = no limit (only routers have one)
     threshold_available: int = 0  # breach: fewer available connections than this
     table_size: int = 4096  # entries per way, a power of two
     tls: Tls | None = None
+
+    @property
+    def domain(self) -> str:
+        """Its failure domain."""
+        return self.failure_domain or self.site
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,12 +45,53 @@ class ServiceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class TargetRow:
-    """What a binding means: the label to send to, and the MAC address that receives there."""
+class Hop:
+    """Where a packet goes: the label to send to, and the MAC address that receives there."""
 
-    binding: int
     label: int
     mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRow:
+    """What a binding means: one place, or the shadows that stand in for it (each connection gets one of them)."""
+
+    binding: int
+    hops: tuple[Hop, ...]
+
+    def __post_init__(self) -> None:
+        if not self.hops:
+            raise ValueError(f"binding {self.binding}: it must lead somewhere")
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryRow:
+    """A switch whose replica records are accepted: its label, and the number that its replicas carry here."""
+
+    origin: int
+    number: int  # 1..15; 0 means "owned"
+    generation: int = 0  # 0..15; replicas of an older one are swept after a resync
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= 15 or not 0 <= self.generation <= 15:
+            raise ValueError(f"primary {self.origin}: number 1..15 and generation 0..15 wanted")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A clone session: one copy for each (port, label of the peer); label 0 is the CPU."""
+
+    id: int
+    replicas: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRow:
+    """A multicast group that turns one probe into a burst of `copies` out of `port`."""
+
+    group: int
+    port: int
+    copies: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +148,12 @@ class NodePlan:
     delivers: tuple[DeliverRow, ...]
     tunnels: tuple[TunnelRow, ...]
     arp: tuple[ArpRow, ...]
+    trusted_ports: tuple[int, ...] = ()
+    primaries: tuple[PrimaryRow, ...] = ()
+    sessions: tuple[SessionRow, ...] = ()
+    trains: tuple[TrainRow, ...] = ()
+    replicate: bool = False
+    refresh_s: float = 30.0  # how often a connection that talks refreshes its replicas
 
 
 @dataclass(frozen=True, slots=True)

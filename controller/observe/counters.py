@@ -8,7 +8,15 @@ from collections.abc import Iterable
 
 import finsy as fy
 
-from controller.model import Fabric, NodeCounters, NodePlan, ServiceCounters, Stage
+from controller.model import (
+    Fabric,
+    NodeCounters,
+    NodePlan,
+    RecordEvent,
+    ReplicationCounters,
+    ServiceCounters,
+    Stage,
+)
 
 DROP_REASONS = (
     "malformed",
@@ -18,9 +26,12 @@ DROP_REASONS = (
     "no_label",
     "refused",
     "arp",
-    "reserved",
+    "untrusted",
+    "stranger",
 )
-_EVENTS = ("opened", "closed", "expired", "refused", "unbound")
+_EVENTS = ("opened", "closed", "expired", "refused", "unbound", "adopted", "released")
+_KINDS = range(1, 8)  # of replica records
+_OUTCOMES = len(RecordEvent)
 
 
 def ports_of(fabric: Fabric, node: str) -> tuple[int, ...]:
@@ -47,6 +58,33 @@ def requests(fabric: Fabric, plan: NodePlan) -> list[CounterEntry]:
     if fabric.switch(plan.node).stage is not Stage.SPINE:
         asked.append(fy.P4DirectCounterEntry("service_traffic"))
         asked.append(fy.P4DirectCounterEntry("chosen"))
+    return asked + replication_requests(plan)
+
+
+def opened_requests(plan: NodePlan) -> list[CounterEntry]:
+    """New connections of every service, and nothing else."""
+    return [fy.P4CounterEntry("services_opened", index=row.service) for row in plan.services]
+
+
+def replication_requests(plan: NodePlan, *, whole: bool = False) -> list[CounterEntry]:
+    """What to read of replica records: those sent, and those of each primary.
+
+    `whole`: also what `requests` asks for among other things, and records sent without shadows (by a scan).
+    """
+    asked: list[CounterEntry] = []
+    if whole:
+        asked += [
+            fy.P4CounterEntry(name, index=row.service)
+            for row in plan.services
+            for name in ("services_adopted", "services_released")
+        ]
+    if plan.replicate or plan.primaries or whole:
+        asked += [fy.P4CounterEntry("records_sent", index=kind) for kind in _KINDS]
+    asked += [
+        fy.P4CounterEntry("records_received", index=row.number * _OUTCOMES + event)
+        for row in plan.primaries
+        for event in RecordEvent
+    ]
     return asked
 
 
@@ -63,6 +101,8 @@ def counters(
     ports_in: dict[int, tuple[int, int]] = {}
     ports_out: dict[int, tuple[int, int]] = {}
     drops: dict[str, int] = {}
+    sent: dict[int, int] = {}
+    received: dict[int, list[int]] = defaultdict(lambda: [0] * _OUTCOMES)
     service_of = {
         (int(ipaddress.ip_address(row.address)), row.protocol, row.port): row.service
         for row in plan.services
@@ -96,6 +136,10 @@ def counters(
                 drops[DROP_REASONS[index]] = packets
             case "bindings_opened":
                 bindings[index] = packets
+            case "records_sent":
+                sent[index] = packets
+            case "records_received":
+                received[index // _OUTCOMES][index % _OUTCOMES] = packets
             case name:
                 events[index][name.removeprefix("services_")] = packets
     return NodeCounters(
@@ -107,4 +151,10 @@ def counters(
         ports_in=ports_in,
         ports_out=ports_out,
         drops=drops,
+        replication=ReplicationCounters(
+            sent=sent,
+            received={number: tuple(counts) for number, counts in received.items()},
+            adopted={service: values.get("adopted", 0) for service, values in events.items()},
+            released={service: values.get("released", 0) for service, values in events.items()},
+        ),
     )

@@ -20,7 +20,7 @@ those that the edges counted; while neither is complete, `displaced` only ages.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from controller.observe.samples import Flow, Reading
@@ -59,21 +59,31 @@ class DemandTracker:
     displaced: dict[str, dict[int, float]] = field(default_factory=dict)
     _closing: dict[int, _Closing] = field(default_factory=dict)
 
-    def update(self, reading: Reading, shifted: Iterable[int]) -> dict[str, Demand]:
+    def update(
+        self,
+        reading: Reading,
+        shifted: Iterable[int],
+        away: Mapping[str, Sequence[str]] | None = None,
+    ) -> dict[str, Demand]:
         """The demand on every router that was sampled.
 
-        shifted: services whose shares in force differ from the base.
+        shifted: services whose shares in force differ from the base. away: routers that are dead or drained → who
+        stands in for them: what would go to the one is demand on the others, for there is nowhere else to go.
         """
         for name in reading.restarted:  # its guests are gone with all that it held
             own = self.displaced.get(name, {})
             self.displaced[name] = {service: value for service, value in own.items() if value > 0}
-        away = set(shifted)
+        moved = set(shifted)
+        gone = away or {}
         routers = {name: reading.flows[name] for name in reading.samples if name in reading.flows}
         offered_per_s: dict[str, float] = dict.fromkeys(routers, 0.0)
         services = sorted({service for flows in routers.values() for service in flows})
         for service in services:
             closing_per_s = self._close(service, routers, reading.interval_s)
-            total_per_s = self._total_per_s(service, routers, reading) if service in away else None
+            base = _without(self.base.get(service, {}), gone)
+            total_per_s = (
+                self._total_per_s(service, base, routers, reading) if service in moved else None
+            )
             for name, flows in routers.items():
                 flow = flows.get(service)
                 if flow is None:
@@ -82,7 +92,7 @@ class DemandTracker:
                 came_per_s = (flow.opened + flow.refused) / interval_s
                 own_per_s = came_per_s
                 if total_per_s is not None:
-                    own_per_s = total_per_s * self.base.get(service, {}).get(name, 0.0) / 100.0
+                    own_per_s = total_per_s * base.get(name, 0.0) / 100.0
                 offered_per_s[name] += own_per_s
                 gained = (own_per_s - came_per_s) * interval_s + flow.refused
                 self._age(name, service, gained, closing_per_s * interval_s)
@@ -115,10 +125,18 @@ class DemandTracker:
         return closing.per_s()
 
     def _total_per_s(
-        self, service: int, routers: Mapping[str, Mapping[int, Flow]], reading: Reading
+        self,
+        service: int,
+        base: Mapping[str, float],
+        routers: Mapping[str, Mapping[int, Flow]],
+        reading: Reading,
     ) -> float | None:
-        serving = set(self.base.get(service, {}))
-        serving |= {name for name, own in self.displaced.items() if own.get(service)}
+        serving = {name for name, pct in base.items() if pct}
+        serving |= {
+            name
+            for name, own in self.displaced.items()
+            if own.get(service) and base.get(name) != 0.0
+        }
         if serving <= routers.keys():
             sources: Mapping[str, Mapping[int, Flow]] = routers
         elif self.edges and self.edges <= reading.flows.keys():
@@ -141,3 +159,15 @@ class DemandTracker:
             own.pop(service, None)
         else:
             own[service] = value
+
+
+def _without(base: Mapping[str, float], away: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """Percentages with those of routers that are away given to their stand-ins, in equal parts."""
+    result = dict(base)
+    for name, stand_ins in away.items():
+        if result.get(name) and stand_ins:
+            part = result[name] / len(stand_ins)
+            result[name] = 0.0
+            for other in stand_ins:
+                result[other] = result.get(other, 0.0) + part
+    return result

@@ -99,6 +99,8 @@ def _anew(before: NodeCounters, now: NodeCounters) -> bool:
             or new.closed < old.closed
             or new.expired < old.expired
             or new.refused < old.refused
+            or new.adopted < old.adopted
+            or new.released < old.released
         ):
             return True
     return False

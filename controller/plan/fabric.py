@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from controller.model import (
     ArpRow,
     DeliverRow,
     Fabric,
     FabricPlan,
+    Hop,
     Idle,
     LabelRow,
     NodePlan,
@@ -22,7 +24,33 @@ from controller.model import (
     TunnelRow,
 )
 from controller.plan.paths import next_hops
+from controller.plan.replicas import (
+    Generations,
+    Numbers,
+    Shadows,
+    default_refresh_s,
+    fabric_ports,
+    primary_numbers,
+    primary_rows,
+    session_rows,
+    train_rows,
+)
 from controller.plan.slots import slots
+
+__all__ = [
+    "PROTOCOLS",
+    "Generations",
+    "Numbers",
+    "Shadows",
+    "Shares",
+    "SlotsInForce",
+    "base_shares",
+    "fabric_plan",
+    "gateway",
+    "primary_numbers",
+    "slot_set_id",
+    "target_rows",
+]
 
 PROTOCOLS = {"tcp": 6, "udp": 17}
 
@@ -61,23 +89,57 @@ def fabric_plan(
     sample_one_in: int = 1,
     shares: Shares | None = None,
     in_force: SlotsInForce | None = None,
+    shadows: Shadows | None = None,
+    targets: Mapping[str, Sequence[str]] | None = None,
+    generations: Generations | None = None,
+    numbers: Numbers | None = None,
+    refresh_s: float | None = None,
 ) -> FabricPlan:
-    """The desired state. `shares` default to `base_shares`; `in_force` keeps slots where they are."""
+    """The desired state. `shares` default to `base_shares`; `in_force` keeps slots where they are.
+
+    shadows: switch → its shadows (routers; for edges their peers), which get its replica records.
+    targets: router that is dead or drained → the shadows that stand in for it.
+    generations, numbers: (holder, primary) → generation of its replicas, and the number they carry there (default:
+    `primary_numbers` of nothing before). refresh_s: how often a connection that talks refreshes its replicas.
+    """
     wanted = {**base_shares(fabric), **(shares or {})}
     hops = next_hops(fabric)
+    shadowed = shadows or {}
+    numbered = primary_numbers(fabric, shadowed, numbers)
+    edge_targets = target_rows(fabric, targets or {})
     return FabricPlan(
         tuple(
-            _node(
-                fabric,
-                switch,
-                hops[switch.name],
-                idle,
-                sample_one_in,
-                wanted,
-                in_force or {},
+            replace(
+                _node(
+                    fabric,
+                    switch,
+                    hops[switch.name],
+                    idle,
+                    sample_one_in,
+                    wanted,
+                    in_force or {},
+                    edge_targets,
+                ),
+                trusted_ports=fabric_ports(fabric, switch.name),
+                primaries=primary_rows(fabric, switch.name, shadowed, numbered, generations or {}),
+                sessions=session_rows(fabric, switch, shadowed, hops[switch.name]),
+                trains=train_rows(switch, fabric_ports(fabric, switch.name)),
+                replicate=any(name in hops[switch.name] for name in shadowed.get(switch.name, ())),
+                refresh_s=default_refresh_s(idle) if refresh_s is None else refresh_s,
             )
             for switch in fabric.switches
         )
+    )
+
+
+def target_rows(fabric: Fabric, targets: Mapping[str, Sequence[str]]) -> tuple[TargetRow, ...]:
+    """What every edge's bindings mean: each router itself, or the shadows that stand in for it (`targets`)."""
+    hops = {router.name: Hop(router.label, router.mac) for router in fabric.stage(Stage.ROUTER)}
+    return tuple(
+        TargetRow(
+            router.label, tuple(hops[name] for name in targets.get(router.name) or (router.name,))
+        )
+        for router in fabric.stage(Stage.ROUTER)
     )
 
 
@@ -89,9 +151,10 @@ def _node(
     sample_one_in: int,
     shares: Shares,
     in_force: SlotsInForce,
+    edge_targets: tuple[TargetRow, ...],
 ) -> NodePlan:
     sets: list[SlotSet] = []
-    targets: list[TargetRow] = []
+    targets: tuple[TargetRow, ...] = ()
     services: tuple[ServiceRow, ...] = ()
     if switch.stage is not Stage.SPINE:
         services = tuple(
@@ -107,9 +170,9 @@ def _node(
             number = slot_set_id(service)
             sets.append(SlotSet(number, slots(in_force.get((switch.name, number)), share)))
         if switch.stage is Stage.EDGE:
-            targets = [TargetRow(r.label, r.label, r.mac) for r in fabric.stage(Stage.ROUTER)]
+            targets = edge_targets
         else:
-            targets = [TargetRow(b.label, b.label, b.mac) for b in fabric.backends]
+            targets = tuple(TargetRow(b.label, (Hop(b.label, b.mac),)) for b in fabric.backends)
     here = gateway(switch)
     return NodePlan(
         node=switch.name,
@@ -122,7 +185,7 @@ def _node(
         services=services,
         origins=services if switch.stage is Stage.EDGE else (),
         slot_sets=tuple(sets),
-        targets=tuple(targets),
+        targets=targets,
         labels=_labels(fabric, switch, hops),
         delivers=tuple(
             DeliverRow(f"{host.ip}/32", host.port.number, host.mac)

@@ -9,7 +9,9 @@ Predictions are about the demand (`observe/demand`), which shifting does not cha
 overload therefore leads to a constant shift, and only less demand brings connections back.
 
 Hysteresis: between two changes of direction of a router's shift lie at least ten cycles (with the
-default of one). Its first shift counts as one. What is lost with a failed or endangered shadow
+default of one). Its first shift counts as one. A surge raises a shift whenever it comes (seed 9807645:
+"immediately"); what it raised then waits its ten cycles before any of it comes back, so this cannot
+become an oscillation. What is lost with a failed or endangered shadow
 goes to the others at once, or back to its router, whatever the hysteresis says: no new
 connection may be sent where it is likely to fail. Only when no router at all answers (the controller
 itself is cut off, or has just started) does everything stay as it is.
@@ -48,6 +50,7 @@ class _Work:
     split: Split
     lost: int = 0  # percent taken from shadows that may have nothing
     squeezed: int = 0  # percent that no longer fits
+    rests: bool = False  # this plan is not about it
 
     @property
     def placed(self) -> int:
@@ -55,37 +58,46 @@ class _Work:
 
 
 def plan_routes(
-    state: RoutesState, inputs: RoutesInputs, now_s: float, settings: RouteSettings
+    state: RoutesState,
+    inputs: RoutesInputs,
+    now_s: float,
+    settings: RouteSettings,
+    only: frozenset[str] | None = None,
 ) -> RoutesPlan:
     """The next state, the decisions that lead there, and the shares that follow.
 
-    `now_s` (Unix time) only stamps the decisions; cycles are counted by the state.
+    `now_s` (Unix time) only stamps the decisions; cycles are counted by the state. only: the routers
+    to plan for, between two cycles: the others keep what they have, and no cycle is counted.
     """
-    cycle = state.cycle + 1
+    cycle = state.cycle + (1 if only is None else 0)
     labels = {view.name: view.label for view in inputs.routers}
     if not any(view.healthy for view in inputs.routers):
         same = replace(state, cycle=cycle)
-        kept = shares(inputs.services, inputs.edges, labels, same)
+        kept = shares(inputs.services, inputs.edges, labels, same, inputs.away)
         return RoutesPlan(state=same, decisions=(), shares=kept, severities={})
     views = {view.name: view for view in inputs.routers}
     hosts = {shadow for own in state.routers.values() for shadow, _ in own.split}
     works = [_begin(view, state, cycle, settings, view.name in hosts) for view in inputs.routers]
+    for work in works:
+        work.rests = only is not None and work.view.name not in only
     barred = {work.view.name for work in works if _is_busy(work, hosts, settings)}
     rooms = Rooms(views, barred)
     by_severity = sorted(works, key=lambda work: (-work.wish.severity, work.view.name))
     for work in by_severity:
         candidates = inputs.candidates.get(work.view.name, ())
-        if work.fixed:
+        if work.fixed or work.rests:
             _fix(work, rooms, views, candidates, settings.shadows)
         else:
             _keep(work, rooms)
     for work in by_severity:
-        if not work.fixed:
+        if not work.fixed and not work.rests:
             candidates = inputs.candidates.get(work.view.name, ())
             _place(work, rooms, candidates, cycle, settings)
     routers: dict[str, RouterState] = dict(state.routers)
     decisions: list[Decision] = []
     for work in works:
+        if work.rests:
+            continue
         after, decision = _conclude(work, cycle, now_s, state.frozen, settings)
         if decision is not None:
             decisions.append(decision)
@@ -95,7 +107,7 @@ def plan_routes(
     return RoutesPlan(
         state=result,
         decisions=tuple(decisions),
-        shares=shares(inputs.services, inputs.edges, labels, result),
+        shares=shares(inputs.services, inputs.edges, labels, result, inputs.away),
         severities={w.view.name: w.wish.severity for w in works if w.wish.severity > 0},
     )
 
@@ -111,7 +123,8 @@ def _begin(
     if own.frozen or state.frozen:
         return _Work(view, own, wanted, True, dict(own.split))
     change = wanted.shift_pct - own.shift_pct
-    if change and _must_wait(own, 1 if change > 0 else -1, cycle, settings):
+    at_once = wanted.trigger == "anomaly" and change > 0
+    if change and not at_once and _must_wait(own, 1 if change > 0 else -1, cycle, settings):
         wanted = replace(wanted, shift_pct=own.shift_pct, held="hysteresis")
     return _Work(view, own, wanted, False, dict(own.split))
 
@@ -130,8 +143,8 @@ def _fix(
     candidates: tuple[str, ...],
     shadows: int,
 ) -> None:
-    """What a person decided: as it is, or as set by hand."""
-    if work.state.manual_pct is not None:
+    """What a person decided, or this plan is not about: as it is, or as set by hand."""
+    if work.state.manual_pct is not None and not work.rests:
         work.split = _by_hand(work, views, candidates, shadows)
     for shadow, pct in work.split.items():
         if shadow in views:

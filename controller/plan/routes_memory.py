@@ -52,11 +52,12 @@ def continued(
     in_force: Mapping[int, Mapping[int, int]],
     services: tuple[ServiceView, ...],
     labels: Mapping[str, int],
+    away: Mapping[str, tuple[str, ...]] | None = None,
 ) -> RoutesState:
     """The state to go on with after a restart, such that no traffic moves.
 
     in_force: service → router label → percent, read back from an edge; services that could not be
-    read back are absent. Shifts come from the remembered state where that gives
+    read back are absent. away: routers that others stand in for. Shifts come from the remembered state where that gives
     what is in force, else from what is in force: a primary below its base share is shifted to the
     routers above theirs, in proportion.
     """
@@ -67,7 +68,7 @@ def continued(
         if name in known
     }
     state = replace(state, routers=routers)
-    remembered = shares(services, ("",), labels, state)
+    remembered = shares(services, ("",), labels, state, away)
     differing = [
         service
         for service in services

@@ -4,6 +4,10 @@ A percent of a router's new connections becomes, once connections have turned ov
 its demand (Little's law): that is what it costs its shadow. Two measures of room keep the plan
 calm: what is there may stay while it fits the shadow as observed; more is added only where it fits
 the shadow's 95 % forecast and its live count as well.
+
+Where synthetic load has found a limit (`plan/capacity`), more is added only while the packets per
+second of the shadow's own demand and of all its guests stay within it. What is there already stays:
+it was part of the load when the limit was found.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ class Rooms:
         self._held: dict[str, float] = defaultdict(float)  # guests at the observed demand
         self._guests: dict[str, float] = defaultdict(float)  # guests at the expected demand
         self._added: dict[str, float] = defaultdict(float)  # of these, new in this cycle
+        self._packets: dict[str, float] = defaultdict(float)  # guests' packets per second
 
     def usable(self, name: str) -> bool:
         """It is there, answers, and is not in danger itself."""
@@ -53,6 +58,7 @@ class Rooms:
         """Count `pct` percent of `router` as guests of `shadow`, without looking at the room."""
         self._held[shadow] += observed_demand(router) / 100.0 * pct
         self._guests[shadow] += expected_demand(router) / 100.0 * pct
+        self._packets[shadow] += _packets_per_s(router) / 100.0 * pct
 
     def add(self, router: RouterView, shadow: str, shifted_pct: int) -> bool:
         """Add one percent of `router` to `shadow` if it has room for it.
@@ -71,9 +77,24 @@ class Rooms:
             stays = point * (100 - shifted_pct)
             if load > view.limit or load * router.limit > stays * view.limit:
                 return False
+        if not self._carries(router, view):
+            return False
         self._added[shadow] += point
         self.book(router, shadow, 1)
         return True
+
+    def _carries(self, router: RouterView, shadow: RouterView) -> bool:
+        """One percent more of `router` stays within the packets per second that `shadow` can carry."""
+        point = _packets_per_s(router) / 100.0
+        if shadow.carries_pps is None or point == 0.0:
+            return True
+        booked = _packets_per_s(shadow) + self._packets[shadow.name]
+        return booked + point <= shadow.carries_pps
+
+
+def _packets_per_s(view: RouterView) -> float:
+    """Of its own demand; 0 where it is not known what a connection sends."""
+    return expected_demand(view) * (view.packets_per_connection_s or 0.0)
 
 
 def _own_upper(view: RouterView) -> float:

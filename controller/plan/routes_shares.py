@@ -21,12 +21,14 @@ def shares(
     edges: tuple[str, ...],
     labels: Mapping[str, int],
     state: RoutesState,
+    away: Mapping[str, tuple[str, ...]] | None = None,
 ) -> dict[tuple[str, int], Mapping[int, int]]:
     """(edge, service id) → router label → percent; the same on every edge.
 
-    A shift of x % of a router moves x % of its base slots to its shadows. The exact shares are
-    rounded to whole slots together, by largest remainder, so a service is never off by more
-    than one slot per router.
+    A shift of x % of a router moves x % of its base slots to its shadows. What would then go to a
+    router that is `away` (dead or drained) goes to those that stand in for it, equally. The exact
+    shares are rounded to whole slots together, by largest remainder, so a service is never off by
+    more than one slot per router.
     """
     result: dict[tuple[str, int], Mapping[int, int]] = {}
     for service in services:
@@ -39,8 +41,13 @@ def shares(
                     exact[labels[shadow]] += slots * pct / 100.0
                     moved += pct
             exact[labels[name]] += slots * (100 - moved) / 100.0
+        for name, taken_by in (away or {}).items():
+            present = [other for other in taken_by if other in labels]
+            part = exact.pop(labels[name], 0.0) if present and name in labels else 0.0
+            for other in present:
+                exact[labels[other]] += part / len(present)
         # Rounded first, so that the order of addition cannot decide a tie.
-        whole = whole_slots({label: round(pct, 6) for label, pct in exact.items()})
+        whole = whole_slots({label: round(pct, 9) for label, pct in exact.items()})
         for edge in edges:
             result[edge, service.id] = whole
     return result

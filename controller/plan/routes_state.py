@@ -34,6 +34,8 @@ class RouterView:
     observe/demand). demand_p50, demand_p95: the highest forecast of the demand over the
     next 15 s. breach_probability, lead_s: of the demand above capacity - threshold_available.
     anomaly_severity: 0..5, 0 when no anomaly is active. healthy: it is connected and reconciled.
+    packets_per_connection_s: what one of its connections sends. carries_pps: packets per second that it
+    can carry by synthetic load (`plan/capacity`); None: no bound is known.
     """
 
     name: str
@@ -48,6 +50,8 @@ class RouterView:
     breach_probability: float | None = None
     lead_s: float | None = None
     anomaly_severity: float = 0.0
+    packets_per_connection_s: float | None = None
+    carries_pps: float | None = None
 
     @property
     def limit(self) -> float:
@@ -66,13 +70,14 @@ class ServiceView:
 @dataclass(frozen=True, slots=True)
 class RoutesInputs:
     """Everything that a plan is made from, apart from the state. candidates: possible shadows,
-    the best first.
+    the best first. away: router that is dead or drained → those that stand in for it.
     """
 
     routers: tuple[RouterView, ...]
     services: tuple[ServiceView, ...]
     edges: tuple[str, ...]
     candidates: Mapping[str, tuple[str, ...]]
+    away: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

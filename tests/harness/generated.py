@@ -1,5 +1,7 @@
 """Packets for umbra.p4 by the thousand: every header combination that its parser knows, whole and damaged.
 
+Replica records and probes are in `generated_records`.
+
 A pure function of the seed, made with nothing but the standard library, so that the same seed gives the same bytes
 everywhere.
 """
@@ -10,6 +12,7 @@ import random
 import struct
 from collections.abc import Iterator
 
+from harness.generated_records import Told, ip_bytes, ip_checksum, mac_bytes, probe
 from harness.small import B1, B2, CLIENT_IP, CLIENT_MAC, E1, R1, R2, S1, VIP, mac
 
 HOSTS = (CLIENT_IP, VIP, VIP, VIP, "10.2.1.10", "10.2.2.10", "10.1.1.77", "192.0.2.9")
@@ -20,15 +23,24 @@ FLAGS = (0x02, 0x02, 0x02, 0x10, 0x10, 0x18, 0x11, 0x04, 0x14, 0x12, 0x03, 0x00,
 NODE_MACS = tuple(mac(name) for name in ("e1", "s1", "s2", "r1", "r2"))
 
 
-def packets(seed: int, count: int) -> Iterator[bytes]:
-    """`count` packets, 14 to about 1,500 bytes long."""
+def packets(seed: int, count: int, own: int) -> Iterator[bytes]:
+    """`count` packets, 14 to about 1,500 bytes long, for a switch with the label `own`."""
     rng = random.Random(seed)
+    told = Told(own)
     for _ in range(count):
-        yield _damaged(rng, _packet(rng))
+        chance = rng.random()
+        if chance < 0.25:
+            yield told.record(rng)
+        elif chance < 0.30:
+            yield probe(rng, own)
+        elif chance < 0.45:
+            yield _talk(rng, told.talks(rng), own)
+        else:
+            yield damaged(rng, _packet(rng))
 
 
 def _packet(rng: random.Random) -> bytes:
-    addresses = _mac(rng.choice(NODE_MACS)) + _mac(CLIENT_MAC)
+    addresses = mac_bytes(rng.choice(NODE_MACS)) + mac_bytes(CLIENT_MAC)
     kind = rng.random()
     if kind < 0.5:
         return addresses + b"\x08\x00" + _ipv4(rng)
@@ -39,18 +51,33 @@ def _packet(rng: random.Random) -> bytes:
         body = _ipv4(rng) if rng.random() < 0.9 else rng.randbytes(rng.randrange(60))
         return addresses + b"\x88\x47" + struct.pack("!I", label) + body
     if kind < 0.95:
-        return b"\xff" * 6 + _mac(CLIENT_MAC) + b"\x08\x06" + _arp(rng)
+        return b"\xff" * 6 + mac_bytes(CLIENT_MAC) + b"\x08\x06" + _arp(rng)
     return addresses + rng.choice((b"\x86\xdd", b"\x81\x00", b"\x00\x2e")) + rng.randbytes(50)
+
+
+def _talk(rng: random.Random, port: int, own: int) -> bytes:
+    """A sound packet of a connection with the web service, as a client sends it or labelled for `own`."""
+    flags = rng.choice((0x02, 0x02, 0x10, 0x10, 0x18, 0x18, 0x18, 0x18, 0x11, 0x04))
+    numbers = rng.randrange(1 << 32), rng.randrange(1 << 32)
+    payload = bytes(rng.choice((0, 1, 500, 1300)))
+    tcp = struct.pack("!HHIIBBHHH", port, 80, *numbers, 0x50, flags, 8192, 0, 0) + payload
+    head = struct.pack("!BBHHHBB", 0x45, 0, 20 + len(tcp), 0, 0x4000, 64, 6)
+    ends = ip_bytes(CLIENT_IP) + ip_bytes(VIP)
+    ip = head + struct.pack("!H", ip_checksum(head + b"\0\0" + ends)) + ends + tcp
+    macs = mac_bytes(rng.choice(NODE_MACS)) + mac_bytes(CLIENT_MAC)
+    if rng.random() < 0.5:
+        return macs + b"\x08\x00" + ip
+    return macs + b"\x88\x47" + struct.pack("!I", own << 12 | 1 << 8 | 63) + ip
 
 
 def _arp(rng: random.Random) -> bytes:
     target = rng.choice(("10.1.1.1", "10.2.1.1", "10.2.2.1", CLIENT_IP, "10.1.1.99"))
     return (
         struct.pack("!HHBBH", 1, 0x0800, 6, 4, rng.choice((1, 1, 1, 2)))
-        + _mac(CLIENT_MAC)
-        + _ip(CLIENT_IP)
+        + mac_bytes(CLIENT_MAC)
+        + ip_bytes(CLIENT_IP)
         + bytes(6)
-        + _ip(target)
+        + ip_bytes(target)
         + bytes(rng.choice((0, 18)))
     )
 
@@ -75,9 +102,9 @@ def _ipv4(rng: random.Random) -> bytes:
         ttl,
         protocol,
         0,
-        *map(_ip, addresses),
+        *map(ip_bytes, addresses),
     )
-    checksum = _sum(header + options) if rng.random() < 0.95 else rng.randrange(65536)
+    checksum = ip_checksum(header + options) if rng.random() < 0.95 else rng.randrange(65536)
     return header[:10] + struct.pack("!H", checksum) + header[12:] + options + transport
 
 
@@ -102,7 +129,7 @@ def _transport(rng: random.Random, protocol: int) -> bytes:
     return payload
 
 
-def _damaged(rng: random.Random, packet: bytes) -> bytes:
+def damaged(rng: random.Random, packet: bytes) -> bytes:
     """One in eight is cut short or has a byte changed."""
     chance = rng.random()
     if chance < 0.06:
@@ -111,18 +138,3 @@ def _damaged(rng: random.Random, packet: bytes) -> bytes:
         index = rng.randrange(12, min(len(packet), 60))
         return packet[:index] + bytes([rng.randrange(256)]) + packet[index + 1 :]
     return packet
-
-
-def _mac(text: str) -> bytes:
-    return bytes.fromhex(text.replace(":", ""))
-
-
-def _ip(text: str) -> bytes:
-    return bytes(map(int, text.split(".")))
-
-
-def _sum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF

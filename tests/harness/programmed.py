@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from controller.act.node import NodeLink, ScanResult
+from controller.act.probes import ProbeAnswer
 from controller.act.program import default_files
 from controller.model import Idle, NodeCounters, NodePlan, SlotSet
 from controller.observe.counters import counters, requests
@@ -31,12 +32,14 @@ class Programmed:
         self.plan = plan
         self._do: Callable[[Coroutine[Any, Any, Any]], Any] = do
         self.digests: list[Any] = []
+        self.probes: list[ProbeAnswer] = []
         self.link: NodeLink = NodeLink(
             at(small_fabric(), plan.node, device.address, device.device_id),
             FILES,
             on_connected=self._connected,
             on_down=lambda _: None,
             on_digest=lambda _, entry: self.digests.append(entry),
+            on_probe=lambda _, answer: self.probes.append(answer),
         )
 
     async def _connected(self, link: NodeLink) -> None:

@@ -5,18 +5,33 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.act.fabric import NodeStatus, ReconcileReport, WriteReport
-from controller.act.node import ScanResult
-from controller.model import Fabric, FabricPlan, NodeCounters, SampledConnection, SlotSet, Stage
+from controller.act.node import NodeDown, ScanResult
+from controller.act.packets import ScanMode
+from controller.act.probes import ProbeAnswer
+from controller.model import (
+    Fabric,
+    FabricPlan,
+    NodeCounters,
+    ReplicationCounters,
+    SampledConnection,
+    SlotSet,
+    Stage,
+    TargetRow,
+)
+from harness.simreplicas import Replicas
 from harness.simulated import SimFabric
+
+TRIP_S = 0.002  # of a probe
 
 
 @dataclass
 class SimDriver:
-    """Edges hold slot sets, routers are queues. A name in `down` is not connected, one in `slow`
-    never answers, `broken` makes every reading fail.
+    """Edges hold slot sets and bindings, routers are queues. A name in `down` is not connected, one in
+    `dead` forwards nothing (no probe comes back), one in `slow` never answers, `broken` makes
+    every reading fail.
     """
 
     fabric: Fabric
@@ -30,6 +45,14 @@ class SimDriver:
         self.tables: dict[tuple[str, int], tuple[int, ...]] = {}
         self.writes: list[tuple[str, int]] = []
         self.down: set[str] = set()
+        self.dead: set[str] = set()
+        self.on_probe: list[Callable[[str, ProbeAnswer], None]] = []
+        self.replicas = Replicas()
+        self.targets: dict[tuple[str, int], tuple[int, ...]] = {}  # (edge, binding) → labels
+        self.target_writes: list[tuple[str, int]] = []
+        self.wanted_targets: dict[tuple[str, int], tuple[int, ...]] = {}
+        self.applied: FabricPlan | None = None  # as far as it was reconciled
+        self.updates: dict[str, int] = {}
         self.slow: set[str] = set()
         self.broken = False
         self.plan: FabricPlan | None = None
@@ -49,6 +72,10 @@ class SimDriver:
         for node in plan.nodes:
             for one in node.slot_sets:
                 self.wanted[node.node, one.id] = one.slots
+            if node.node in self.edges:
+                for row in node.targets:
+                    labels = tuple(hop.label for hop in row.hops)
+                    self.wanted_targets[node.node, row.binding] = labels
 
     async def slots_in_force(self) -> dict[tuple[str, int], tuple[int, ...]]:
         return {key: labels for key, labels in self.tables.items() if key[0] not in self.down}
@@ -62,8 +89,16 @@ class SimDriver:
                     for key, labels in self.wanted.items()
                     if key[0] == name and self.tables.get(key) != labels
                 }
+                bindings = {
+                    key: labels
+                    for key, labels in self.wanted_targets.items()
+                    if key[0] == name and self.targets.get(key) != labels
+                }
                 self.tables |= differing
-                updates[name] = len(differing)
+                self.targets |= bindings
+                updates[name] = len(differing) + len(bindings)
+                self.updates[name] = self.updates.get(name, 0) + updates[name]
+        self.applied = self.plan
         self._steer()
         return ReconcileReport(updates)
 
@@ -82,12 +117,90 @@ class SimDriver:
         self._steer()
         return WriteReport(tuple(written), tuple(failed), 0.1)
 
+    async def write_targets(self, rows: Mapping[str, Sequence[TargetRow]]) -> WriteReport:
+        written, failed = [], []
+        for name, changed in rows.items():
+            own = {(name, row.binding): tuple(hop.label for hop in row.hops) for row in changed}
+            self.wanted_targets |= own
+            if name in self.slow:
+                await asyncio.Event().wait()
+            if name in self.down:
+                failed.append((name, "not connected"))
+                continue
+            self.targets |= own
+            self.target_writes += own
+            written.append(name)
+        return WriteReport(tuple(written), tuple(failed), 0.1)
+
+    async def read_opened(self, nodes: Sequence[str]) -> dict[str, dict[int, int]]:
+        """All new connections, as if one edge had bound them; nothing while `broken`."""
+        first = next((name for name in nodes if name not in self.down), None)
+        if first is None or self.broken:
+            return {}
+        totals: dict[int, int] = {}
+        for router in self.sim.routers.values():
+            for own in (router.opened, router.refused):
+                for service, count in own.items():
+                    totals[service] = totals.get(service, 0) + count
+        return {first: totals}
+
+    async def probe(
+        self,
+        node: str,
+        target_label: int,
+        *,
+        id: int,
+        source_port: int,
+        size: int = 0,
+        flags: int = 0,
+        group: int = 0,
+    ) -> None:
+        if node in self.down:
+            raise NodeDown(f"{node} is not connected")
+        target = next(s.name for s in self.fabric.switches if s.label == target_label)
+        if not self.dead & {node, target}:
+            answer = ProbeAnswer(id, 0, 0, 0, round(TRIP_S * 1e6))
+            asyncio.get_running_loop().call_later(TRIP_S, self._come_back, node, answer)
+
+    def _come_back(self, node: str, answer: ProbeAnswer) -> None:
+        for callback in self.on_probe:
+            callback(node, answer)
+
+    async def walk(
+        self,
+        node: str,
+        *,
+        mode: ScanMode,
+        session: int = 0,
+        origins: int = 0,
+        generation: int = 0,
+        pause_s: float = 0.0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ScanResult:
+        if node in self.down:
+            raise NodeDown(f"{node} is not connected")
+        await asyncio.sleep(0)
+        assert self.applied is not None
+        found = self.replicas.walk(self.applied, node, mode, session, origins, generation)
+        if progress is not None:
+            progress(4096, 4096)
+        return found
+
+    async def replication(self, node: str) -> ReplicationCounters:
+        if node in self.down:
+            raise NodeDown(f"{node} is not connected")
+        return self.replicas.counters(node)
+
     async def read_counters(self) -> list[NodeCounters]:
         if self.broken:
             raise ConnectionError("the counters cannot be read")
         if "reading" in self.slow:
             await asyncio.Event().wait()
-        return [one for one in self.sim.turn() if one.node not in self.down]
+        return [
+            replace(one, replication=self.replicas.counters(one.node))
+            for one in self.sim.turn()
+            if one.node not in self.down
+        ]
 
     async def scan(self, node: str, *, pause_s: float = 0.0) -> ScanResult:
         return ScanResult(0, 0)
@@ -100,21 +213,28 @@ class SimDriver:
                 time.time(),
                 "gone" if switch.name in self.down else None,
                 switch.name not in self.down,
-                0,
+                sum(1 for key in self.wanted if key[0] == switch.name),
+                self.updates.get(switch.name, 0),
             )
             for switch in self.fabric.switches
         }
 
-    def lose(self, node: str) -> None:
+    def lose(self, node: str, *, forwards: bool = False) -> None:
+        """Its connection is lost; and, unless it still forwards, it is dead."""
         self.down.add(node)
+        if not forwards:
+            self.dead.add(node)
         for callback in self.on_down:
             callback(node)
 
     async def recover(self, node: str, *, empty: bool = False) -> None:
         """Back again, reconciled as the driver does before it calls anyone."""
         self.down.discard(node)
+        self.dead.discard(node)
         if empty:
             self.tables = {key: v for key, v in self.tables.items() if key[0] != node}
+            self.targets = {key: v for key, v in self.targets.items() if key[0] != node}
+            self.replicas.clear(node)
         await self.reconcile(node)
         for callback in self.on_up:
             callback(node)

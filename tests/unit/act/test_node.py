@@ -14,8 +14,9 @@ from controller.act import node
 from controller.act.fabric import FabricDriver
 from controller.act.node import NodeLink, describe
 from controller.act.program import default_files
-from controller.model import Fabric
-from harness.small import R1, WEB, at, small_fabric, small_plan, weighted
+from controller.model import Fabric, Hop, TargetRow
+from controller.plan.fabric import slot_set_id
+from harness.small import R1, R2, WEB, at, mac, small_fabric, small_plan, weighted
 from p4switch.switch import Switch
 
 PATIENCE_S = 20.0
@@ -214,3 +215,64 @@ def test_a_switch_that_hangs_is_left_out_of_what_is_read_back(
     monkeypatch.setattr("controller.act.fabric.READ_BACK_TIMEOUT_S", 0.3)
     with Switch(device_id=1, grpc_address="127.0.0.1:0") as switch:
         asyncio.run(run(switch.grpc_address))
+
+
+def test_a_reconcile_under_way_reverts_no_newer_write() -> None:
+    async def story(link: NodeLink, _: Hose) -> None:
+        here = {row.binding: row for row in small_plan("e1").targets}
+        there = TargetRow(R1, (Hop(R2, mac("r2")),))
+        for last in (there, here[R1], there):
+            reconciling = asyncio.create_task(link.reconcile())
+            for row in (here[R1], there, here[R1], last):
+                await link.write_targets([row])
+                await link.write_slot_sets([weighted(WEB, {R1: 100})])
+            await reconciling
+            assert await targets(link) == {R1: [hop.label for hop in last.hops], R2: [R2]}
+            assert (await link.slot_sets())[slot_set_id(small_fabric().services[0])] == (R1,) * 100
+        assert await link.reconcile() == 0
+
+    play(story)
+
+
+def test_a_write_that_failed_is_made_up_for_by_the_reconcile_under_way() -> None:
+    async def story(link: NodeLink, _: Hose) -> None:
+        plan = small_plan("e1")
+        await link.reconcile(replace(plan, targets=()))
+        link.wanted = plan
+        reconciling = asyncio.create_task(link.reconcile())
+        both = TargetRow(R1, (Hop(R2, mac("r2")), Hop(R1, mac("r1"))))
+        with contextlib.suppress(fy.P4ClientError):  # the binding may not be there yet
+            await link.write_targets([both])
+        await reconciling
+        assert await targets(link) == {R1: [R2, R1], R2: [R2]}
+
+    play(story)
+
+
+async def targets(link: NodeLink) -> dict[int, list[int]]:
+    """Binding → labels, as the switch holds them."""
+    return {
+        entry.match["binding"]: [call.args["label"] for _, call in entry.action.action_set]
+        for entry in await link.read([fy.P4TableEntry("binding_targets")])
+    }
+
+
+def test_who_waits_for_a_scan_when_the_connection_ends_is_told_so() -> None:
+    async def story(link: NodeLink, hose: Hose) -> None:
+        hose.squeeze()
+        waiting = asyncio.create_task(link.scan(0, 64, timeout_s=PATIENCE_S))
+        await asyncio.sleep(0.1)  # it is on its way
+        assert link._ended is not None
+        link._ended.set_result("the test says so")
+        with pytest.raises(node.NodeDown):
+            await waiting
+        hose.release()
+
+    play(story)
+
+
+def test_a_probe_cannot_be_sent_by_a_switch_that_is_not_connected() -> None:
+    fabric = small_fabric()
+    driver = FabricDriver(fabric, default_files())
+    with pytest.raises(node.NodeDown, match="e1 is not connected"):
+        asyncio.run(driver.probe("e1", R1, id=1, source_port=2))
