@@ -175,6 +175,11 @@ def test_the_demo_shows_what_prediction_is_worth(tmp_path: Path) -> None:
         assert run["shifts_without_reason"] == 0
     assert predictive["lead_s"]
     assert all(lead > 0 for lead in predictive["lead_s"])
+    without, with_ = reactive["failure"], predictive["failure"]
+    assert (without["replication"], with_["replication"]) == (False, True)
+    assert without["connections"] == with_["connections"] > 100
+    assert without["broken"] > without["connections"] / 2
+    assert with_["broken"] == 0
     text = page.read_text()
-    assert text.count("<svg") == 4
+    assert text.count("<svg") == 5
     assert "</html>" in text

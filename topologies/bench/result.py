@@ -23,11 +23,15 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Figures by name; `versus` holds each peer's value of the same figures, or under "absent" why there is none."""
+    """Figures by name; `versus` holds each peer's value of the same figures, or under "absent" why there is none.
+
+    `details` are told beside them: what the figures were made from, such as every single run.
+    """
 
     bench: str
     figures: Mapping[str, Figure]
     versus: Mapping[str, Mapping[str, float | str]] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The one report format of all benchmarks."""
@@ -35,6 +39,7 @@ class Result:
             "bench": self.bench,
             "figures": {name: asdict(figure) for name, figure in self.figures.items()},
             "versus": {peer: dict(values) for peer, values in self.versus.items()},
+            **self.details,
             "machine": machine(),
         }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from topologies import namespace
 from topologies.bench.progress import Progress
@@ -23,7 +25,24 @@ def _cycle(switch: str, run_dir: Path, progress: Progress) -> Result:
     return bench(switch, run_dir, progress)
 
 
-BENCHES: dict[str, Callable[[str, Path, Progress], Result]] = {"switch": _switch, "cycle": _cycle}
+def _replication(switch: str, run_dir: Path, progress: Progress) -> Result:
+    from topologies.bench.replication import bench
+
+    return bench(switch, run_dir, progress)
+
+
+def _failover(switch: str, run_dir: Path, progress: Progress, **options: Any) -> Result:
+    from topologies.bench.failover import bench
+
+    return bench(switch, run_dir, progress, **options)
+
+
+BENCHES: dict[str, Callable[..., Result]] = {
+    "switch": _switch,
+    "cycle": _cycle,
+    "replication": _replication,
+    "failover": _failover,
+}
 
 
 def prepare() -> None:
@@ -33,15 +52,25 @@ def prepare() -> None:
     namespace.enter()
 
 
-def run(name: str, *, switch: str = "embedded", progress: Progress = lambda _: None) -> Result:
-    """Run one benchmark. `switch` is the subject ("embedded", "bmv2" or "auto").
+def run(
+    name: str,
+    *,
+    switch: str = "embedded",
+    progress: Progress = lambda _: None,
+    **options: Any,
+) -> Result:
+    """Run one benchmark. `switch` is the subject ("embedded", "bmv2" or "auto"); further options are its own.
 
-    Raises KeyError for an unknown name, and NamespaceError without root.
+    Raises KeyError for an unknown name, RuntimeError for an option that the benchmark does not know, and
+    NamespaceError without root.
     """
     bench = BENCHES[name]
+    taken = inspect.signature(bench).parameters.values()
+    if options and not any(one.kind is one.VAR_KEYWORD for one in taken):
+        raise RuntimeError(f"it takes no {', '.join('--' + o.replace('_', '-') for o in options)}")
     prepare()
     directory = RunDirectory("umbra-bench-")
     try:
-        return bench(switch, directory.path, progress)
+        return bench(switch, directory.path, progress, **options)
     finally:
         directory.remove()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import select
 import socket
 import time
 from pathlib import Path
 
+from topologies.bench.messages import Messages
 from topologies.single import SingleSwitch
 
 BURST_S = 0.001  # packets of one millisecond leave together
@@ -15,47 +15,16 @@ DRAIN_S = 0.3
 LEAST_PPS = 200  # below, a switch is said to carry nothing
 
 
-class _IoVec(ctypes.Structure):
-    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
-
-
-class _MessageHeader(ctypes.Structure):
-    _fields_ = [
-        ("name", ctypes.c_void_p),
-        ("name_length", ctypes.c_uint32),
-        ("vectors", ctypes.POINTER(_IoVec)),
-        ("vector_count", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("control_length", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-    ]
-
-
-class _MultiMessage(ctypes.Structure):
-    _fields_ = [("header", _MessageHeader), ("sent", ctypes.c_uint)]
-
-
 class Blaster:
-    """Sends the same few packets over and over with one system call per burst (sendmmsg(2))."""
+    """Sends the same few packets over and over, a burst at a time."""
 
     def __init__(self, sock: socket.socket, packets: list[bytes], most: int = 1024) -> None:
         self._sock = sock
-        self._buffers = [ctypes.create_string_buffer(packet, len(packet)) for packet in packets]
-        self._vectors = (_IoVec * most)()
-        self._messages = (_MultiMessage * most)()
-        self._send = ctypes.CDLL(None, use_errno=True).sendmmsg
-        for index in range(most):
-            buffer = self._buffers[index % len(packets)]
-            self._vectors[index] = _IoVec(ctypes.addressof(buffer), len(buffer))
-            self._messages[index].header.vectors = ctypes.pointer(self._vectors[index])
-            self._messages[index].header.vector_count = 1
+        self._messages = Messages([packets[index % len(packets)] for index in range(most)])
 
     def burst(self, count: int) -> int:
         """Send up to `count` packets; returns how many the kernel took."""
-        sent = self._send(self._sock.fileno(), self._messages, min(count, len(self._messages)), 0)
-        if sent < 0:
-            raise OSError(ctypes.get_errno(), "sendmmsg")
-        return int(sent)
+        return self._messages.send(self._sock, 0, count)
 
 
 def received(interface: str) -> int:
