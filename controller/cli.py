@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from controller.commands import daemon, look, machine, ryu, show, steer
+from controller.commands import daemon, look, machine, router, ryu, shadows, show, steer
 
 app = typer.Typer(
     name="umbra",
@@ -39,6 +39,18 @@ for name, function, panel, example in (
     ("bench", show.bench, _TRY, "umbra bench switch --json"),
 ):
     app.command(name, rich_help_panel=panel, epilog=f"Example: {example}")(function)
+app.add_typer(
+    shadows.shadows,
+    name="shadows",
+    rich_help_panel=_LOOK,
+    epilog="Example: umbra shadows, or umbra shadows why r1",
+)
+app.add_typer(
+    router.router,
+    name="router",
+    rich_help_panel=_STEER,
+    help="Take a router out of service, and put it back: drain, undrain.",
+)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -47,6 +47,8 @@ from controller.trouble import Troubles
 
 STALE_PERIODS = 3.0  # a sample older than this says nothing
 MOST_CONNECTIONS = 5_000  # digests taken over in one turn
+WRITES, REWRITE_S = 5, 0.02  # between two cycles
+Measured = tuple[float | None, float | None]  # packets/s of one connection; that can be carried
 
 
 class Status(Protocol):
@@ -116,6 +118,11 @@ class Cycle:
         self.history = History()
         self.state = RoutesState()
         self.dry: RoutesState | None = self.state if config.cycle.dry_run else None
+        self.away: dict[str, tuple[str, ...]] = {}  # routers that get nothing → who stands in
+        self.takes: Callable[[str], bool] = self._answers  # may this router get new connections?
+        self.measured: Callable[[str], Measured] = lambda _: (None, None)
+        self.surging: Callable[[str], float] = lambda _: 0.0  # severity as seen between cycles
+        self.counters: dict[str, NodeCounters] = {}  # of the latest reading
         self.samples: dict[str, RouterSample] = {}
         self.demands: dict[str, Demand] = {}
         self.outlooks: dict[str, Outlook] = {}
@@ -161,7 +168,9 @@ class Cycle:
                 await self._predict(now_s)
         plan: RoutesPlan | None = None
         with self._part("plan"):
-            inputs = RoutesInputs(self.views(now_s), self.services, self.edges, self.candidates)
+            inputs = RoutesInputs(
+                self.views(now_s), self.services, self.edges, self.candidates, self.away
+            )
             plan = plan_routes(self.dry or self.state, inputs, now_s, self.settings)
         decisions: tuple[Decision, ...] = ()
         if plan is not None:
@@ -178,19 +187,37 @@ class Cycle:
         self.last_ms = self._parts_ms
         return decisions
 
+    async def react(self, routers: Iterable[str]) -> bool:
+        """Plan for these routers now, between two cycles, and write; True when that changed a share."""
+        now_s = self._clock()
+        inputs = RoutesInputs(
+            self.views(now_s), self.services, self.edges, self.candidates, self.away
+        )
+        only = frozenset(routers)
+        plan = plan_routes(self.dry or self.state, inputs, now_s, self.settings, only)
+        if not plan.decisions:
+            return False
+        decided_s = time.perf_counter()
+        written = await self._write(plan)
+        for _ in range(WRITES):  # an edge that is just being written must not wait for the cycle
+            if not written.failed:
+                break
+            await asyncio.sleep(REWRITE_S)
+            written = await self._rewrite(written)
+        self._conclude(plan, written, (time.perf_counter() - decided_s) * 1000)
+        return any(one.kind is not Kind.HOLD for one in plan.decisions)
+
     def views(self, now_s: float) -> tuple[RouterView, ...]:
         """All routers as the planner sees them."""
-        status = self._driver.status()
         fresh_s = STALE_PERIODS * self.config.cycle.period_s
         views = []
         for router in self.routers:
-            node = status.get(router.name)
             view = RouterView(
                 router.name,
                 router.label,
                 router.capacity,
                 router.threshold_available,
-                healthy=node is not None and node.up and node.reconciled,
+                healthy=self.takes(router.name),
             )
             sample = self.samples.get(router.name)
             # Far in the future is stale, too: the clock was set back since.
@@ -198,8 +225,19 @@ class Cycle:
                 demand = self.demands[router.name].count
                 view = replace(view, live=float(sample.live), demand=demand)
                 view = _foreseen(view, self.outlooks.get(router.name))
+                per_connection, carries = self.measured(router.name)
+                view = replace(
+                    view,
+                    anomaly_severity=max(view.anomaly_severity, self.surging(router.name)),
+                    packets_per_connection_s=per_connection,
+                    carries_pps=carries,
+                )
             views.append(view)
         return tuple(views)
+
+    def _answers(self, router: str) -> bool:
+        node = self._driver.status().get(router)
+        return node is not None and node.up and node.reconciled
 
     def shifted_services(self) -> list[int]:
         """Services of which some edge is known to hold other shares than the base."""
@@ -235,6 +273,7 @@ class Cycle:
         for node in reading.restarted:
             self._troubles.count("restarted", f"{node} started anew")
         demands = self.tracker.update(reading, self.shifted_services())
+        self.counters = {one.node: one for one in counters}
         for one in counters:
             self._recorder.counters(one)
         for name, sample in reading.samples.items():
@@ -274,6 +313,14 @@ class Cycle:
         changed = self.writer.want(plan.shares)
         up = frozenset(name for name, node in self._driver.status().items() if node.up)
         return await self.writer.write(changed, up, 0.5 * self.config.cycle.period_s)
+
+    async def _rewrite(self, before: Written) -> Written:
+        """Try again where a write failed."""
+        up = frozenset(name for name, node in self._driver.status().items() if node.up)
+        again = await self.writer.write(set(), up, 0.5 * self.config.cycle.period_s)
+        failed = {name: error for name, error in before.failed if name not in again.edges}
+        edges = tuple(sorted({*before.edges, *again.edges}))
+        return Written(edges, tuple(sorted({**failed, **dict(again.failed)}.items())))
 
     def _conclude(self, plan: RoutesPlan, written: Written, elapsed_ms: float) -> None:
         for edge, error in written.failed:

@@ -1,17 +1,16 @@
 """The controller as a whole: assembles the parts, turns the loop, and takes a person's orders.
 
-A restart flushes nothing and moves no traffic: shifts, freezes and manual weights are remembered in the
-store, shares are read back from the switches, and both go on as they are.
+A restart flushes nothing and moves no traffic: shifts, freezes, manual weights, failovers and drained
+routers are remembered in the store, shares are read back from the switches, and all go on as they are.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from controller.act.fabric import FabricDriver
@@ -19,23 +18,23 @@ from controller.act.program import files
 from controller.config import Config
 from controller.cycle import Cycle
 from controller.events import Listener, NodeFailed, NodeRecovered, Publisher
-from controller.model import Decision, Idle, Kind, Outcome, Stage
-from controller.observe.store import TROUBLE as STORE_TROUBLE
-from controller.plan.fabric import fabric_plan, slot_set_id
-from controller.plan.routes_memory import continued, from_json, to_json
+from controller.memory import Memory
+from controller.model import Decision, Kind, Outcome
+from controller.plan.fabric import slot_set_id
+from controller.plan.routes_memory import continued
 from controller.plan.routes_shares import shares
 from controller.plan.routes_state import RoutesState, with_freeze, with_manual
 from controller.recorder import Recorder
+from controller.resilience import Resilience
+from controller.shadowing import Shadowing
 from controller.snapshot import snapshot
 from controller.trainer import Trainer
 from controller.trouble import Troubles
+from controller.upkeep import Upkeep
 
 LOG = logging.getLogger(__name__)
 
 FIRST_CONTACT_S = 5.0  # how long a start waits for all switches before it goes on with those there
-SCAN_PAUSE_S = 0.01  # between the pieces of a scan
-AGAIN_S = 5.0
-Work = Callable[[], Coroutine[Any, Any, None]]
 EVERYTHING = "*"  # the router of a decision that is about all of them
 
 
@@ -63,13 +62,27 @@ class Controller:
             config, self.fabric, self.driver, self.recorder, self._publisher, self.troubles, clock
         )
         self.trainer = Trainer(config, self.cycle.foresight.forecaster, self.recorder)
+        self.resilience = Resilience(
+            config,
+            self.fabric,
+            self.driver,
+            self.cycle,
+            self.recorder,
+            self._publisher,
+            self.troubles,
+            clock,
+            self._remember,
+        )
+        self.memory = Memory(self.recorder, self.troubles)
+        self.shadowing = Shadowing(
+            config, self.fabric, self.driver, self.cycle, self.resilience, self.recorder, clock
+        )
+        self.upkeep = Upkeep(self.fabric, self.driver, self.troubles)
         self._clock = clock
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._running = False
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._failed: set[str] = set()
-        self._remembered = ""
         self._orders = 0
         self._early: list[Callable[[RoutesState], RoutesState]] = []  # orders before the start
         self._dry_asked: bool | None = None  # by a person, in this run or an earlier one
@@ -136,27 +149,18 @@ class Controller:
                 labels = in_force.get((edge, slot_set_id(service)))
                 if labels is not None and service.id not in seen:
                     seen[service.id] = {label: labels.count(label) for label in {*labels}}
-        state = continued(state, seen, self.cycle.services, self.cycle.labels)
+        cycle, away = self.cycle, self.cycle.away
+        state = continued(state, seen, cycle.services, cycle.labels, away)
         for order in self._early:  # the API is there before the switches are
             state = order(state)
         self._started = True
-        self.cycle.state = state
+        cycle.state = state
         dry = self.config.cycle.dry_run if self._dry_asked is None else self._dry_asked
-        self.cycle.dry = state if dry else None
-        writer = self.cycle.writer
-        writer.adopt(in_force)
-        wanted = shares(self.cycle.services, self.cycle.edges, self.cycle.labels, state)
-        writer.want(wanted)
-        idle = self.config.idle
-        self.driver.want(
-            fabric_plan(
-                self.fabric,
-                idle=Idle(idle.tcp_s, idle.udp_s, idle.opening_s, idle.linger_s),
-                sample_one_in=self.config.digests.sample_one_in,
-                shares=wanted,
-                in_force={**in_force, **writer.wanted()},
-            )
-        )
+        cycle.dry = state if dry else None
+        cycle.writer.adopt(in_force)
+        cycle.writer.want(shares(cycle.services, cycle.edges, cycle.labels, state, away))
+        self.resilience.desired.start_from(in_force)
+        self.resilience.desired.want()
         # A switch that hangs must not hold up the others: what is late is tried again below.
         reconciling = asyncio.create_task(self.driver.reconcile())
         try:
@@ -166,17 +170,21 @@ class Controller:
             reconciling.cancel()
         for name, status in self.driver.status().items():
             if status.up and status.reconciled:
-                writer.confirm(name)
+                cycle.writer.confirm(name)
             elif status.up:
                 error = failed.get(name, f"not reconciled within {FIRST_CONTACT_S:g} s")
                 self.troubles.begin(f"reconcile {name}", error)
-        self._spawn("scan", self._scan)
-        self._spawn("reconcile", self._reconcile)
-        self._spawn("train", self.trainer.run)
+        self.upkeep.spawn("scan", lambda: self.upkeep.expire(self.config.idle.scan_period_s))
+        self.upkeep.spawn("reconcile", lambda: self.upkeep.reconcile(self._up))
+        self.upkeep.spawn("train", self.trainer.run)
+        self.resilience.start(self.upkeep)
+        self.shadowing.start(self.upkeep)
 
     async def turn(self) -> None:
         """One cycle, and what is to be remembered of it."""
         await self.cycle.turn()
+        self.resilience.turn()
+        self.shadowing.turn()
         self._remember()
         self.recorder.flush_soon(self._clock())
 
@@ -189,6 +197,7 @@ class Controller:
             self.recorder,
             self.troubles,
             self._clock(),
+            self.resilience,
         )
 
     def decisions(
@@ -201,6 +210,15 @@ class Controller:
     ) -> list[Mapping[str, Any]]:
         """The newest decisions with their outcomes, newest first."""
         return self.recorder.recent(limit=limit, router=router, kind=kind, since_s=since_s)
+
+    def shadows(self) -> list[dict[str, Any]]:
+        """Every router's shadows (`serve/shadow_schemas.AssignmentState`)."""
+        return self.shadowing.table()
+
+    def why_shadows(self, router: str) -> Mapping[str, Any]:
+        """Why they are (`serve/shadow_schemas.WhyState`). KeyError for an unknown router."""
+        self._known(router)
+        return self.shadowing.why(router)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every event; returns a function that ends that."""
@@ -222,6 +240,28 @@ class Controller:
         self._known(router)
         self._change(lambda state: with_manual(state, router, shift_pct))
 
+    def drain(self, router: str) -> None:
+        """Take a router out of service without losing a connection; it goes on in the background.
+
+        KeyError for an unknown router, ValueError (with the remedy) when that cannot be done now.
+        """
+        self._known(router)
+        self._ready()
+        self.resilience.failover.drain(router)
+
+    def undrain(self, router: str) -> None:
+        """Put a drained router back into service. KeyError and ValueError as `drain`."""
+        self._known(router)
+        self._ready()
+        self.resilience.failover.undrain(router)
+
+    def set_shadows(self, shadows: Mapping[str, Sequence[str]]) -> None:
+        """Change who is whose shadow: programs it, and gives new shadows what they are to hold.
+
+        A router that is away keeps the shadows that it had until it is home.
+        """
+        self.resilience.set_shadows(shadows)
+
     @property
     def dry_run(self) -> bool:
         """Decisions are made and recorded but nothing is written."""
@@ -235,6 +275,10 @@ class Controller:
         elif not on:
             self.cycle.dry = None
         self._dry_asked = on
+
+    def _ready(self) -> None:
+        if not self._started:
+            raise ValueError("the controller is still starting; ask again in a few seconds")
 
     def _known(self, router: str) -> None:
         if router not in self.cycle.labels:
@@ -272,32 +316,16 @@ class Controller:
 
     async def _recall(self) -> RoutesState:
         """What an earlier run remembered."""
-        text = await self.recorder.meta("routes")
-        state = RoutesState()
-        if text is not None:
-            try:
-                state = from_json(text)
-            except ValueError as error:
-                self.troubles.begin("recall", f"{error}; starting from what the switches hold")
-        elif STORE_TROUBLE in self.troubles.open:
-            self.troubles.begin(
-                "recall",
-                "the store could not be read: freezes, weights set by hand and a dry run of an "
-                "earlier run are not known; starting from what the switches hold",
-            )
-        if self._dry_asked is None and await self.recorder.meta("dry_run") == "on":
+        state = await self.memory.routes()
+        if self._dry_asked is None and await self.memory.dry_run():
             LOG.warning(
                 "dry run, as in the run before: nothing is written; umbra dry-run off ends it"
             )
             self._dry_asked = True
-        displaced = await self.recorder.meta("displaced")
-        if displaced is not None:
-            with contextlib.suppress(ValueError, AttributeError, TypeError):
-                self.cycle.tracker.displaced = {
-                    router: {int(service): float(count) for service, count in own.items()}
-                    for router, own in json.loads(displaced).items()
-                    if router in self.cycle.labels
-                }
+        failovers = await self.memory.failover([switch.name for switch in self.fabric.switches])
+        self.resilience.recall(failovers)
+        await self.shadowing.recall()
+        self.cycle.tracker.displaced = await self.memory.displaced(self.cycle.labels)
         since_s = self._clock() - self.cycle.history.keep * self.config.cycle.period_s
         for series in await self.recorder.load(tuple(self.cycle.labels), since_s):
             self.cycle.history.load(series)
@@ -305,79 +333,32 @@ class Controller:
         return state
 
     def _remember(self) -> None:
-        if not self._started:
-            return  # nothing was taken over yet: what an earlier run remembered stays
-        text = to_json(self.cycle.state)
-        if text != self._remembered:
-            self._remembered = text
-            self.recorder.store.set_meta("routes", text)
-        self.recorder.store.set_meta("dry_run", "on" if self.dry_run else "off")
-        displaced = {name: own for name, own in self.cycle.tracker.displaced.items() if own}
-        self.recorder.store.set_meta("displaced", json.dumps(displaced))
+        if self._started:  # before, nothing was taken over: what an earlier run remembered stays
+            failovers, displaced = self.resilience.memory(), self.cycle.tracker.displaced
+            self.memory.keep(self.cycle.state, failovers, self.dry_run, displaced)
 
     def _up(self, node: str) -> None:
         self.troubles.end(f"switch {node}")
         if not self.driver.status()[node].reconciled:
-            return  # `_reconcile` tries again
+            return  # tried again by `upkeep`
         self.cycle.writer.confirm(node)
         self.troubles.end(f"reconcile {node}")
         self.troubles.end(f"write {node}")
+        self.resilience.up(node)
         if node in self._failed:
             self._failed.discard(node)
             self._publisher.publish(NodeRecovered(node, self._clock()))
 
     def _down(self, node: str) -> None:
         self._failed.add(node)
+        self.resilience.down(node)
         error = self.driver.status()[node].last_error
         self.troubles.begin(f"switch {node}", error or "the connection was lost")
         self._publisher.publish(NodeFailed(node, self._clock(), error))
 
-    def _spawn(self, name: str, work: Work) -> None:
-        task = asyncio.create_task(self._guard(name, work), name=f"umbra-{name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _guard(self, name: str, work: Work) -> None:
-        while True:
-            try:
-                await work()
-            except Exception as error:
-                self.troubles.fail(name, error)
-                await asyncio.sleep(AGAIN_S)
-            else:
-                return
-
-    async def _scan(self) -> None:
-        """Expire idle connections on every switch that binds some, one switch after the other."""
-        names = [s.name for s in self.fabric.switches if s.stage is not Stage.SPINE]
-        while True:
-            await asyncio.sleep(self.config.idle.scan_period_s)
-            for name in names:
-                if not self.driver.status()[name].up:
-                    continue
-                try:
-                    await self.driver.scan(name, pause_s=SCAN_PAUSE_S)
-                    self.troubles.end(f"scan {name}")
-                except Exception as error:
-                    self.troubles.fail(f"scan {name}", error)
-
-    async def _reconcile(self) -> None:
-        """Try again where a connected switch could not be brought to the plan."""
-        while True:
-            await asyncio.sleep(AGAIN_S)
-            for name, status in self.driver.status().items():
-                if not status.up or status.reconciled:
-                    continue
-                report = await self.driver.reconcile(name)
-                if report.failed:
-                    self.troubles.begin(f"reconcile {name}", report.failed[0][1])
-                else:
-                    self._up(name)
-
     async def _finish(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.resilience.close()
+        await self.upkeep.close()
         self.trainer.close()
         await self.cycle.close()
         for callbacks, own in ((self.driver.on_up, self._up), (self.driver.on_down, self._down)):

@@ -47,7 +47,19 @@ class NodeRecovered:
     time_s: float
 
 
-Event = ForecastMade | ShiftDecided | NodeFailed | NodeRecovered
+@dataclass(frozen=True, slots=True)
+class ReplicasSynced:
+    """A shadow has all connections of a primary: so many, in so many passes over its table."""
+
+    primary: str
+    shadow: str
+    time_s: float
+    reason: str
+    connections: int
+    passes: int
+
+
+Event = ForecastMade | ShiftDecided | NodeFailed | NodeRecovered | ReplicasSynced
 Listener = Callable[[Event], None]
 
 

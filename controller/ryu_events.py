@@ -20,7 +20,13 @@ from collections.abc import Mapping
 
 from os_ken.controller import event
 
-from controller.events import ForecastMade, NodeFailed, NodeRecovered, ShiftDecided
+from controller.events import (
+    ForecastMade,
+    NodeFailed,
+    NodeRecovered,
+    ReplicasSynced,
+    ShiftDecided,
+)
 from controller.model import Decision, Outcome
 from ml.breach import Breach
 from ml.forecast import Forecast
@@ -37,7 +43,9 @@ class EventForecast(event.EventBase):  # type: ignore[misc]
 
 
 class EventShift(event.EventBase):  # type: ignore[misc]
-    """A decision (its kind says whether it shifts, restores or holds), and what came of it."""
+    """A decision, and what came of it. Its kind says whether it shifts, restores, holds, …; `failover`
+    and `failback` are about routers that died and are back, `drain` and `undrain` about a person's orders.
+    """
 
     def __init__(self, shift: ShiftDecided) -> None:
         super().__init__()
@@ -64,7 +72,20 @@ class EventNodeRecovered(event.EventBase):  # type: ignore[misc]
         self.time_s = recovery.time_s
 
 
-ALL = (EventForecast, EventShift, EventNodeFailed, EventNodeRecovered)
+class EventReplicasSynced(event.EventBase):  # type: ignore[misc]
+    """A shadow has all connections of a primary (`connections` of them)."""
+
+    def __init__(self, synced: ReplicasSynced) -> None:
+        super().__init__()
+        self.primary = synced.primary
+        self.shadow = synced.shadow
+        self.time_s = synced.time_s
+        self.reason = synced.reason
+        self.connections = synced.connections
+        self.passes = synced.passes
+
+
+ALL = (EventForecast, EventShift, EventNodeFailed, EventNodeRecovered, EventReplicasSynced)
 
 
 def event_of(news: object) -> event.EventBase | None:
@@ -78,4 +99,6 @@ def event_of(news: object) -> event.EventBase | None:
             return EventNodeFailed(news)
         case NodeRecovered():
             return EventNodeRecovered(news)
+        case ReplicasSynced():
+            return EventReplicasSynced(news)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from controller.config import Config
@@ -13,6 +14,7 @@ from controller.plan.routes_rules import in_breach
 from controller.plan.routes_state import RouterView
 from controller.predict import Outlook
 from controller.recorder import Recorder
+from controller.resilience import Resilience
 from controller.trouble import Troubles
 
 
@@ -23,6 +25,7 @@ def snapshot(
     recorder: Recorder,
     troubles: Troubles,
     now_s: float,
+    resilience: Resilience,
 ) -> dict[str, Any]:
     """JSON-able."""
     views = {view.name: view for view in cycle.views(now_s)}
@@ -39,7 +42,12 @@ def snapshot(
         "frozen": state.frozen,
         "dry_run": cycle.dry is not None,
         "nodes": [_node(switch, status) for switch in cycle.fabric.switches],
-        "routers": [_router(cycle, router, views[router.name], status) for router in cycle.routers],
+        "routers": [
+            _router(cycle, router, views[router.name], status)
+            | _resilience(resilience, router.name, now_s)
+            for router in cycle.routers
+        ],
+        "replicas": [asdict(pair) for _, pair in sorted(resilience.resync.pairs.items())],
         "services": _services(cycle),
         "troubles": dict(troubles.open),
         "trouble_counts": dict(troubles.counts),
@@ -96,6 +104,18 @@ def _router(
         "split": dict(own.split),
         "anomaly_severity": view.anomaly_severity,
         "forecast": _forecast(router.name, outlook),
+    }
+
+
+def _resilience(resilience: Resilience, name: str, now_s: float) -> dict[str, Any]:
+    """Whether it lives, and who stands in for it."""
+    move = resilience.failover.moves.get(name)
+    health = resilience.health
+    return {
+        "health": health.status(name).value if health is not None else "unknown",
+        "drained": name in resilience.stand_ins.drained,
+        "stand_ins": list(resilience.desired.targets.get(name, ())),
+        "move": asdict(move) if move is not None else None,
     }
 
 

@@ -15,12 +15,15 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
+from topologies.failure import Failure
 from topologies.namespace import NamespaceError, isolated
 from topologies.record import Prediction, RunRecord, Snapshot, predictions, report
 from topologies.run_directory import RunDirectory
@@ -96,6 +99,7 @@ def _inside(
     from topologies.load.run import LoadError
     from topologies.net import NetworkError
     from topologies.switches import SwitchError, choose
+    from topologies.world import WorldError
 
     console = Console()
     directory = RunDirectory("umbra-demo-")
@@ -106,12 +110,15 @@ def _inside(
             name: _one(console, name, predictive, kind, seconds, seed, directory.path / name)
             for name, predictive in RUNS
         }
-        _publish(console, records, kind, seed, seconds, json_file, report_file)
+        failures = _failures(console, kind, seed, directory.path)
+        _publish(console, records, failures, kind, seed, seconds, json_file, report_file)
     except KeyboardInterrupt:
         directory.remove()
         console.print("\nstopped; nothing is left behind")
         return 130
-    except (DemoError, DaemonError, LoadError, NetworkError, SwitchError, OSError) as error:
+    except (
+        *(DemoError, DaemonError, LoadError, NetworkError, SwitchError, WorldError, OSError),
+    ) as error:
         directory.leave()
         print(f"umbra demo: {error}\numbra demo: logs are in {directory.path}", file=sys.stderr)
         return 1
@@ -202,6 +209,35 @@ def _one(
     return record
 
 
+def _failures(console: Console, kind: str, seed: int, directory: Path) -> dict[str, Failure]:
+    """The failure act: a router is killed, without and with replication."""
+    from topologies import failure_act
+
+    found: dict[str, Failure] = {}
+    for name, replication in failure_act.RUNS:
+        title = f"failure act, {'with' if replication else 'without'} replication"
+        with console.status(title) as shown:
+            found[name] = failure_act.act(
+                kind,
+                directory / f"failure-{name}",
+                seed,
+                replication=replication,
+                say=partial(_status, shown, title),
+            )
+        one = found[name]
+        console.print(
+            f"{title}: {one.router} was killed under {one.found.connections} connections, "
+            f"{one.found.broken_total} of them broke",
+            highlight=False,
+            soft_wrap=True,
+        )
+    return found
+
+
+def _status(shown: Status, title: str, text: str) -> None:
+    shown.update(f"{title}: {text}")
+
+
 def _relative(decision: Mapping[str, Any], start_unix_s: float) -> dict[str, Any]:
     return {**decision, "time_s": decision["time_s"] - start_unix_s}
 
@@ -243,6 +279,7 @@ def _watch(
 def _publish(
     console: Console,
     records: Mapping[str, RunRecord],
+    failures: Mapping[str, Failure],
     kind: str,
     seed: int,
     seconds: float,
@@ -256,11 +293,12 @@ def _publish(
     leads_s = [prediction.lead_s for prediction in found if prediction.lead_s is not None]
     runs = {
         name: report(record, leads_s if name == "predictive" else [])
+        | {"failure": failures[name].to_json()}
         for name, record in records.items()
     }
     console.print(table(runs, found))
     with console.status("writing the report"):
-        _write(report_file, html(records, runs, found, switch=kind, seed=seed))
+        _write(report_file, html(records, runs, found, failures, switch=kind, seed=seed))
         if json_file is not None:
             result = {"seed": seed, "switch": kind, "seconds": seconds, "runs": runs}
             _write(json_file, json.dumps(result, indent=2) + "\n")
@@ -291,9 +329,22 @@ def table(runs: Mapping[str, Mapping[str, Any]], found: list[Prediction]) -> Tab
     result.add_row("lead time of each prediction", "-", leads)
     alarms = sum(1 for prediction in found if prediction.breach_s is None)
     result.add_row("predictions without a breach", "-", str(alarms))
+    result.add_section()
+    for key, words in FAILURE_ROWS:
+        told = (figures["failure"][key] for figures in runs.values())
+        result.add_row(words, *(_plain(value) for value in told))
     return result
 
 
+def _plain(value: object) -> str:
+    return str(value) if not isinstance(value, bool) else "yes" if value else "no"
+
+
+FAILURE_ROWS = (
+    ("replication", "a router is killed; replication"),
+    ("connections", "its connections"),
+    ("broken", "of these broke"),
+)
 ROWS = (
     ("connections", "connections", 0),
     ("breach_s", "seconds in breach", 1),

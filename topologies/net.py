@@ -8,6 +8,7 @@ Everything happens in the network namespace of this process: call `namespace.ent
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import subprocess
@@ -26,6 +27,9 @@ from topologies.namespace import dying, inside
 from topologies.offload import switch_off
 from topologies.switch_node import P4Switch
 from topologies.wiring import PREFIX, HostWiring, SwitchWiring, Wiring, wire
+
+# Importing Mininet makes its own class, which prints to the terminal, that of all loggers to come.
+logging.setLoggerClass(logging.Logger)
 
 HOST_MTU = 1500
 FABRIC_MTU = 1600  # an MPLS label, later a replica record, on top of the hosts' 1500

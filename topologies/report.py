@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from topologies import plots
+from topologies import failure_report, plots
+from topologies.failure import Failure
 from topologies.record import Prediction, RunRecord
 
 STYLE = """
@@ -45,6 +46,7 @@ def html(
     records: Mapping[str, RunRecord],
     runs: Mapping[str, Mapping[str, Any]],
     found: Sequence[Prediction],
+    failures: Mapping[str, Failure],
     *,
     switch: str,
     seed: int,
@@ -92,6 +94,11 @@ def html(
             "that was the purpose.",
         ),
         _section("Lead times", _leads(found), LEADS),
+        _section(
+            "When a router dies",
+            failure_report.section(failures),
+            failure_report.EXPLANATION,
+        ),
         _section(
             "Decisions",
             _decisions(records),

@@ -43,6 +43,8 @@ def status(
     console.print(tables.nodes(state["nodes"], state["time_s"]))
     console.print(tables.routers(state["routers"]))
     console.print(tables.services(state["services"]))
+    if state["replicas"]:
+        console.print(tables.replicas(state["replicas"], state["time_s"]))
     if state["troubles"]:
         console.print(tables.troubles(state["troubles"]), soft_wrap=True)
 

@@ -46,7 +46,7 @@ def ryu(
     """Run the daemon as a Ryu application (os-ken), your own Ryu applications beside it.
 
     They handle umbra's events: controller.ryu_events has EventForecast, EventShift,
-    EventNodeFailed and EventNodeRecovered. No OpenFlow port is opened unless one of them handles
+    EventNodeFailed, EventNodeRecovered and EventReplicasSynced. No OpenFlow port is opened unless one of them handles
     OpenFlow events.
     """
     if config is None:

@@ -55,6 +55,14 @@ def bench(
     name: Annotated[str, typer.Argument(help="which benchmark, or list")],
     switch: SwitchOption = SwitchChoice.EMBEDDED,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    runs: Annotated[
+        int | None, typer.Option(min=1, help="repetitions, each with a seed of its own (failover)")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="of the first run (failover)")] = None,
+    chaos_s: Annotated[
+        float | None,
+        typer.Option(min=0, help="kill, stop and restart routers for so long (failover)"),
+    ] = None,
 ) -> None:
     """Measure one part of umbra, beside its peers where they are installed."""
     module = _need("topologies.bench", "the benchmarks")
@@ -68,11 +76,16 @@ def bench(
     if name not in names:
         fail(f"no benchmark {name!r}; use one of: {', '.join(names)}", 2)
     console = err()
+    given = {"runs": runs, "seed": seed, "chaos_s": chaos_s}
+    options = {option: value for option, value in given.items() if value is not None}
     try:
         module.prepare()  # before the display starts its thread
         with console.status(f"{name} …") as shown:
             result = module.run(
-                name, switch=switch.value, progress=lambda text: shown.update(f"{name}: {text}")
+                name,
+                switch=switch.value,
+                progress=lambda text: shown.update(f"{name}: {text}"),
+                **options,
             ).to_json()
     except RuntimeError as error:
         fail(f"{name}: {error}", 1)

@@ -19,6 +19,10 @@ KIND_STYLES = {
     "manual": "cyan",
     "freeze": "blue",
     "unfreeze": "blue",
+    "failover": "bold red",
+    "failback": "green",
+    "drain": "cyan",
+    "undrain": "cyan",
 }
 
 
@@ -42,8 +46,9 @@ def clock(time_s: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(time_s))
 
 
-def _table(title: str, *columns: str, right: Sequence[str] = ()) -> Table:
-    table = Table(
+def table(title: str, *columns: str, right: Sequence[str] = ()) -> Table:
+    """An empty table in the style of all of them. right: columns of numbers."""
+    shown = Table(
         title=title,
         title_justify="left",
         title_style="bold",
@@ -53,13 +58,13 @@ def _table(title: str, *columns: str, right: Sequence[str] = ()) -> Table:
         collapse_padding=True,
     )
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    return table
+        shown.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return shown
 
 
 def nodes(rows: Sequence[Json], now_s: float) -> Table:
     """The switches."""
-    table = _table(
+    shown = table(
         "Switches", "name", "stage", "site", "address", "state", "for", "entries", "last error",
         right=("for", "entries"),
     )  # fmt: skip
@@ -71,7 +76,7 @@ def nodes(rows: Sequence[Json], now_s: float) -> Table:
         else:
             state = Text("up, reconciling", style="yellow")
         since = node["since_s"]
-        table.add_row(
+        shown.add_row(
             node["name"],
             node["stage"],
             node["site"],
@@ -81,12 +86,21 @@ def nodes(rows: Sequence[Json], now_s: float) -> Table:
             str(node["entries"]),
             Text(node["last_error"] or ""),
         )
-    return table
+    return shown
 
 
 def _notes(router: Json) -> Text:
     notes = Text()
     for condition, words, style in (
+        (router["health"] in ("dead", "suspect"), router["health"], "bold red"),
+        (router["health"] == "returning", "returning", "yellow"),
+        (router["drained"], "drained", "cyan"),
+        (bool(router["stand_ins"]), f"on {', '.join(router['stand_ins'])}", "yellow"),
+        (
+            router["move"] is not None and router["move"]["step"] != "drained",
+            router["move"]["step"] if router["move"] else "",
+            "yellow",
+        ),
         (not router["up"], "down", "red"),
         (router["breach"], "in breach", "bold red"),
         (bool(router["refused_per_s"]), f"refuses {number(router['refused_per_s'], 1)}/s", "red"),
@@ -132,12 +146,12 @@ def routers(rows: Sequence[Json], horizon_s: float = 30.0) -> Table:
     }
     ahead = f"live in {min(horizons, default=horizon_s):g} s"
     columns = ("name", "live/cap.", "free (min)", "new/s", "shifted", ahead, "breach", "notes")
-    table = _table("Service routers", *columns, right=columns[1:4])
+    shown = table("Service routers", *columns, right=columns[1:4])
     for router in rows:
         shifted = f"{router['shift_pct']:g} %"
         if router["shift_pct"] and router["shadows"]:
             shifted += f" to {', '.join(router['shadows'])}"
-        table.add_row(
+        shown.add_row(
             router["name"],
             f"{number(router['live'])}/{router['capacity'] or NONE}",
             f"{number(router['available'])} ({router['threshold_available']})",
@@ -147,12 +161,31 @@ def routers(rows: Sequence[Json], horizon_s: float = 30.0) -> Table:
             _expected_breach(router["forecast"]),
             _notes(router),
         )
-    return table
+    return shown
+
+
+def replicas(rows: Sequence[Json], now_s: float) -> Table:
+    """How complete each shadow's replicas are."""
+    columns = ("of", "on", "state", "for", "connections", "passes", "why")
+    shown = table("Replicas", *columns, right=columns[3:6])
+    styles = {"synced": "green", "failed": "red"}
+    for pair in rows:
+        status = pair["status"]
+        if status == "running" and pair["total"]:
+            status += f" {100 * pair['done'] // pair['total']} %"
+        state = Text(status, style=styles.get(pair["status"], "yellow"))
+        why = Text(pair["reason"])
+        if pair["error"]:
+            why.append(f": {pair['error']}", style="red")
+        since = age(now_s - pair["time_s"])
+        sent, passes = str(pair["sent"]), str(pair["passes"])
+        shown.add_row(pair["primary"], pair["shadow"], state, since, sent, passes, why)
+    return shown
 
 
 def services(rows: Sequence[Json]) -> Table:
     """The service addresses and how each edge shares out their new connections."""
-    table = _table("Services", "id", "name", "address", "edge", "shares of new connections")
+    shown = table("Services", "id", "name", "address", "edge", "shares of new connections")
     for service in rows:
         by_edge: dict[str, list[str]] = {}
         for share in service["shares"]:
@@ -160,9 +193,9 @@ def services(rows: Sequence[Json]) -> Table:
         name = f"{service['address']}:{service['port']}/{service['protocol']}"
         first = [str(service["id"]), service["name"], name]
         for edge, shares in sorted(by_edge.items()) or [(NONE, [NONE])]:
-            table.add_row(*first, edge, ", ".join(shares))
+            shown.add_row(*first, edge, ", ".join(shares))
             first = ["", "", ""]
-    return table
+    return shown
 
 
 def header(state: Json, version: str, url: str) -> Text:

@@ -23,6 +23,7 @@ def check(config: Config) -> list[Problem]:
         *_services(config),
         *_connected(config),
         *_shadows(config),
+        *_failover(config),
         *_events(config),
         *_api(config),
     ]
@@ -296,6 +297,24 @@ def _shadows(config: Config) -> Iterator[Problem]:
                     "name another",
                 )
         yield from _twice(place, shadows)
+
+
+def _failover(config: Config) -> Iterator[Problem]:
+    failover = config.failover
+    least_ms = 3 * failover.probe_period_ms
+    if failover.dead_after_ms < least_ms:
+        yield Problem(
+            ("failover", "dead_after_ms"),
+            f"fewer than three probes fit into {failover.dead_after_ms:g} ms, "
+            f"one every {failover.probe_period_ms:g} ms",
+            f"wait at least {least_ms:g} ms, or probe more often",
+        )
+    if failover.confirm_ms > failover.dead_after_ms:
+        yield Problem(
+            ("failover", "confirm_ms"),
+            f"it is longer than dead_after_ms ({failover.dead_after_ms:g} ms)",
+            "make it shorter: it is the last part of that time",
+        )
 
 
 def _events(config: Config) -> Iterator[Problem]:

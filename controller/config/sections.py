@@ -118,6 +118,7 @@ class Cycle(Section):
     restore_pct: Annotated[Int, Field(ge=1, le=50)] = 1  # the most it shrinks in one cycle
     min_probability: Annotated[Float, Field(gt=0, le=1)] = 0.5
     surge: Flag = True
+    surge_poll_ms: Annotated[Float, Field(ge=50, le=1000)] = 200.0  # between looks for a surge
     direction_changes_per_10_cycles: Annotated[Int, Field(ge=1, le=10)] = 1
     dry_run: Flag = False
 
@@ -212,6 +213,7 @@ class Switch(Section):
     label: Label
     mac: Mac
     site: Name = "main"
+    failure_domain: Name | None = None  # what fails together; its site when absent
     subnet: Subnet | None = None
     capacity: Annotated[Int, Field(ge=0, le=2 * MOST_ENTRIES)] = 0
     threshold_available: Annotated[Int, Field(ge=0)] = 0
@@ -259,10 +261,47 @@ class Service(Section):
 
 
 class Shadows(Section):
-    """How many shadows each router has, and which where they are not to be chosen."""
+    """How many shadows each router has, how they are chosen, and which where they are not to be.
+
+    `near_ms`: round trip within which a router of another failure domain is near enough. `margin`:
+    how many times better another must be, for `patience_s`, to replace a shadow.
+    """
 
     per_router: Annotated[Int, Field(ge=1, le=3)] = 2
+    near_ms: Annotated[Float, Field(ge=0, le=10_000)] = 10.0
+    margin: Annotated[Float, Field(ge=1.1, le=10)] = 1.5
+    patience_s: Annotated[Float, Field(ge=1, le=86400)] = 30.0
+    probe_period_ms: Annotated[Float, Field(ge=50, le=60_000)] = 500.0  # of each router, in turn
     overrides: dict[Name, Annotated[SwitchNames, Field(min_length=1, max_length=3)]] = {}
+
+
+class LoadTest(Section):
+    """Synthetic load: what a shadow can carry is measured before and while it takes traffic."""
+
+    enabled: Flag = True
+    time_share_pct: Annotated[Float, Field(ge=1, le=50)] = 20.0  # of the time, at most
+    step_ms: Annotated[Float, Field(ge=20, le=100)] = 100.0
+    margin: Annotated[Float, Field(ge=1, le=10)] = 1.5  # over what planned shifts may bring
+    most_loss_pct: Annotated[Float, Field(gt=0, le=50)] = 1.0
+    latency_ms: Annotated[Float, Field(gt=0, le=10_000)] = 20.0  # beyond the idle round trip
+    in_use_every_s: Annotated[Float, Field(ge=5, le=86400)] = 60.0
+    idle_every_s: Annotated[Float, Field(ge=5, le=86400)] = 600.0
+    valid_s: Annotated[Float, Field(ge=5, le=86400)] = 900.0  # an older result bounds nothing
+    busy_pct: Annotated[Float, Field(gt=0, le=100)] = 80.0  # fuller shadows are left alone
+
+
+class Failover(Section):
+    """When a router counts as dead, and how it comes back. With `enabled: false` nothing is probed
+    and only a lost connection says that a switch is gone; draining works all the same.
+    """
+
+    enabled: Flag = True
+    probe_period_ms: Annotated[Float, Field(ge=5, le=10_000)] = 25.0  # of each router
+    probes_per_s: Annotated[Int, Field(ge=1, le=100_000)] = 400  # of all; more routers, rarer each
+    dead_after_ms: Annotated[Float, Field(ge=20, le=60_000)] = 100.0  # without any answer
+    confirm_ms: Annotated[Float, Field(ge=10, le=10_000)] = 40.0  # quick probes to a suspect
+    return_after_s: Annotated[Float, Field(ge=0, le=3600)] = 2.0  # answering before it is trusted
+    repair_period_s: Annotated[Float, Field(ge=1, le=3600)] = 5.0  # a pair's replicas, at most
 
 
 class Config(Section):
@@ -283,6 +322,8 @@ class Config(Section):
     backends: tuple[Backend, ...]
     services: tuple[Service, ...]
     shadows: Shadows = Shadows()
+    load_test: LoadTest = LoadTest()
+    failover: Failover = Failover()
 
     def fabric(self) -> model.Fabric:
         """The fabric in the words of `controller.model`."""
@@ -320,6 +361,7 @@ def _switch(switch: Switch) -> model.Switch:
         label=switch.label,
         mac=switch.mac,
         site=switch.site,
+        failure_domain=switch.failure_domain,
         subnet=switch.subnet,
         capacity=switch.capacity,
         threshold_available=switch.threshold_available,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query
@@ -18,6 +18,7 @@ from controller.serve.access import Access
 from controller.serve.control import Control
 from controller.serve.gate import Gate
 from controller.serve.problems import Problem
+from controller.serve.shadows import shadow_paths
 
 LOG = logging.getLogger("umbra.serve")
 
@@ -29,6 +30,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     for code, text in {
         401: "no valid bearer token",
         404: "no such thing",
+        409: "cannot be done now",
         413: "request too large",
         415: "not JSON",
         421: "wrong Host header",
@@ -175,6 +177,27 @@ def _steering(control: Control) -> APIRouter:
             ) from error
         return answers(_known(control, name))
 
+    def refusing(order: Callable[[str], None], name: str) -> Response:
+        _known(control, name)
+        try:
+            order(name)
+        except ValueError as error:
+            what, _, remedy = str(error).partition("; ")
+            raise problems.ApiError(
+                409, "order-refused", "Cannot be done now", what, remedy
+            ) from error
+        return answers(_known(control, name))
+
+    @api.post("/routers/{name}/drain", responses=_described(schemas.RouterState, 404, 409, 415))
+    async def drain(name: str, request: schemas.OrderRequest) -> Response:
+        """Take a router out of service: its connections go on through its shadows."""
+        return refusing(control.drain, name)
+
+    @api.post("/routers/{name}/undrain", responses=_described(schemas.RouterState, 404, 409, 415))
+    async def undrain(name: str, request: schemas.OrderRequest) -> Response:
+        """Put a drained router back into service, with its connections."""
+        return refusing(control.undrain, name)
+
     @api.post("/dry-run", responses=_described(schemas.Steering, 413, 415, 422))
     async def dry_run(request: schemas.DryRunRequest) -> Response:
         """Decide and record, but write nothing."""
@@ -217,5 +240,6 @@ def make_app(control: Control, access: Access, version: str) -> ASGIApp:
     )
     problems.install(app, lambda message: LOG.exception(message))
     app.include_router(_reading(control, version))
+    app.include_router(shadow_paths(control, PREFIX, answers, _described))
     app.include_router(_steering(control))
     return Gate(app, access)

@@ -24,11 +24,23 @@ class Control(Protocol):
     ) -> Sequence[Mapping[str, Any]]:
         """The newest decisions at or after `since_s`, newest first (`schemas.DecisionState`)."""
 
+    def shadows(self) -> Sequence[Mapping[str, Any]]:
+        """Every router's shadows (`shadow_schemas.AssignmentState`)."""
+
+    def why_shadows(self, router: str) -> Mapping[str, Any]:
+        """Why they are (`shadow_schemas.WhyState`); KeyError when there is no such router."""
+
     def freeze(self, router: str | None = None) -> None:
         """Leave the shares of one router, or of all, as they are."""
 
     def unfreeze(self, router: str | None = None) -> None:
         """Undo freeze."""
+
+    def drain(self, router: str) -> None:
+        """Take a router out of service in order; ValueError, with the remedy, when that cannot be."""
+
+    def undrain(self, router: str) -> None:
+        """Put it back into service; ValueError as `drain`."""
 
     def manual_weight(self, router: str, shift_pct: int | None) -> None:
         """Set a router's shift by hand; None gives it back to the planner."""

@@ -34,6 +34,10 @@ class WeightRequest(Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"shift_pct": 30}]})
 
 
+class OrderRequest(Request):
+    """An order that needs no further words."""
+
+
 class DryRunRequest(Request):
     """With dry run on, decisions are made and recorded but nothing is written."""
 
@@ -125,6 +129,36 @@ class RouterState(BaseModel):
     split: dict[str, int] = Field(description="shadow: percent of new connections it takes now")
     anomaly_severity: float
     forecast: ForecastState | None
+    health: Literal["alive", "suspect", "dead", "returning", "unknown"] = Field(
+        description="of its data plane, by probes; unknown when failover is off"
+    )
+    drained: bool = Field(description="taken out of service by a person")
+    stand_ins: list[str] = Field(description="shadows that have its connections now")
+    move: MoveState | None
+
+
+class MoveState(BaseModel):
+    """How far a router is on its way out of or back into service."""
+
+    step: str
+    since_s: float
+    error: str | None = Field(description="why it is being tried again")
+
+
+class ReplicaState(BaseModel):
+    """A primary's replicas on one shadow: how the last transfer of all of them went, or goes."""
+
+    primary: str
+    shadow: str
+    status: Literal["waiting", "running", "synced", "failed"]
+    reason: str
+    time_s: float = Field(description="Unix time of the last change of `status`")
+    done: int = Field(description="indices of the connection table walked in this pass")
+    total: int
+    passes: int
+    sent: int = Field(description="records sent in the last pass")
+    received: int
+    error: str | None
 
 
 class ShareState(BaseModel):
@@ -166,6 +200,7 @@ class State(BaseModel):
     dry_run: bool
     nodes: list[NodeState]
     routers: list[RouterState]
+    replicas: list[ReplicaState]
     services: list[ServiceState]
     troubles: dict[str, str] = Field(description="what goes wrong now")
     trouble_counts: dict[str, int] = Field(description="how often each went wrong")
@@ -177,7 +212,10 @@ class DecisionState(BaseModel):
 
     id: str
     time_s: float
-    kind: Literal["shift", "restore", "hold", "manual", "freeze", "unfreeze"]
+    kind: Literal[
+        "shift", "restore", "hold", "manual", "freeze", "unfreeze",
+        "failover", "failback", "drain", "undrain",
+    ]  # fmt: skip
     router: str
     shift_before_pct: float
     shift_after_pct: float

@@ -1,4 +1,5 @@
-"""The same packets through umbra.p4 on the embedded switch and on BMv2: the same packets out, ports and counters.
+"""The same packets through umbra.p4 on the embedded switch and on BMv2: the same packets, replica records, ports,
+counters, and connection tables at the end.
 
 What BMv2 answered is kept beside this test (as digests), so that the embedded switch is held against it where BMv2
 is not installed as well. `UMBRA_RECORD=1 pytest tests/conformance/test_same_as_bmv2.py` records it again.
@@ -10,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,45 +20,60 @@ import pytest
 from controller.act.program import default_files
 from harness.generated import packets
 from harness.programmed import Programmed, programmed
+from harness.replicas import R3, exchange, replicating, said, table
+from harness.small import E1, R1, R2, S1
 from topologies.single import unavailable
 
 PACKETS_PER_NODE = 4000  # three nodes: 12,000 packets
 BATCH = 40  # sent together through one port: the order between ports is not defined
 RECORD = Path(__file__).with_name("bmv2_answers.json")
-PORTS_IN = {"e1": (3, 1), "r1": (1, 2), "s1": (1, 4)}
+PORTS_IN = {"e1": (3, 1), "r1": (1, 2), "s1": (1, 4)}  # 3 of e1 and 4 of s1 are not to be trusted
+TRUSTED = {"e1": (1, 2), "r1": (1, 2), "s1": (1, 2, 3)}
+LABELS = {"e1": E1, "r1": R1, "s1": S1}
+SHADOWS = {"e1": {R2: 1, R3: 2}, "r1": {R2: 1, R3: 2}, "s1": {}}
+CAPACITY = 20  # of r1: full at times
+NEVER_S = 1e6  # nothing is refreshed: when, depends on the clock
+NO_PLACE = 4  # event of a received record; the tables here are too large for it
+ORIGINS = (0, 3, 4, 15)  # owned, and replicas of the primaries that `replicating` knows
 
-Answers = list[dict[int, list[bytes]]]
+Answers = dict[int, list[bytes]]  # by port, in order
 
 
 def batches(node: str) -> Iterator[tuple[int, list[bytes]]]:
     """(port, packets) in turn."""
-    made = list(packets(seed=sum(node.encode()), count=PACKETS_PER_NODE))
+    made = list(packets(seed=sum(node.encode()), count=PACKETS_PER_NODE, own=LABELS[node]))
     for number, start in enumerate(range(0, len(made), BATCH)):
         yield PORTS_IN[node][number % 2], made[start : start + BATCH]
 
 
 def answers(switch: Programmed, node: str) -> tuple[Answers, dict[str, Any]]:
-    """What comes out, per batch and port in order, and all counters at the end."""
-    out: Answers = []
+    """What comes out of each port; all counters and the connection table at the end."""
+    plan = replicating(switch.plan, SHADOWS[node], trusted=TRUSTED[node], refresh_s=NEVER_S)
+    switch.replan(replace(plan, capacity=CAPACITY if node == "r1" else 0))
+    out: Answers = {}
     for port, batch in batches(node):
-        for packet in batch:
-            switch.device.send(port, packet)
-        by_port: dict[int, list[bytes]] = {}
-        for came_out, packet in switch.device.receive(None):
-            by_port.setdefault(came_out, []).append(packet)
-        out.append(by_port)
+        for came_out, packet in exchange(switch, port, *batch):
+            out.setdefault(came_out, []).append(packet)
     counters = asdict(switch.counters())
     del counters["time_s"]
+    counters["table"] = {
+        str(origin): {
+            f"{key:08x}": entry for key, entry in said(table(switch, 1 << origin)).items()
+        }
+        for origin in ORIGINS
+    }
     return out, counters
 
 
-def digest(answer: dict[int, list[bytes]]) -> str:
-    """Sixteen hexadecimal digits that stand for one batch's answer."""
-    summed = hashlib.sha256()
-    for port in sorted(answer):
-        for packet in answer[port]:
-            summed.update(b"%d %d " % (port, len(packet)) + packet)
-    return summed.hexdigest()[:16]
+def digests(packets_out: list[bytes]) -> list[str]:
+    """Sixteen hexadecimal digits for each forty packets that came out of a port."""
+    found = []
+    for start in range(0, len(packets_out), BATCH):
+        summed = hashlib.sha256()
+        for packet in packets_out[start : start + BATCH]:
+            summed.update(b"%d " % len(packet) + packet)
+        found.append(summed.hexdigest()[:16])
+    return found
 
 
 def run(kind: str, node: str, run_dir: Path) -> tuple[Answers, dict[str, Any]]:
@@ -70,7 +86,8 @@ def recorded_form(found: tuple[Answers, dict[str, Any]]) -> dict[str, Any]:
     """As it is kept in the file."""
     out, counters = found
     form: dict[str, Any] = json.loads(json.dumps(counters, sort_keys=True))
-    return {"batches": [digest(answer) for answer in out], "counters": form}
+    ports = {str(port): digests(out[port]) for port in sorted(out)}
+    return {"ports": ports, "counters": form}
 
 
 def program() -> str:
@@ -88,8 +105,11 @@ def test_the_embedded_switch_answers_as_bmv2_does(node: str, tmp_path: Path) -> 
     no_bmv2 = unavailable("bmv2")
     if no_bmv2 is None:
         bmv2 = run("bmv2", node, tmp_path)
-        for number, (ours, theirs) in enumerate(zip(embedded[0], bmv2[0], strict=True)):
-            assert ours == theirs, f"batch {number} of {node}: {list(batches(node))[number]}"
+        assert embedded[0].keys() == bmv2[0].keys()
+        for port, ours in embedded[0].items():
+            for number, (one, other) in enumerate(zip(ours, bmv2[0][port], strict=False)):
+                assert one == other, f"packet {number} out of port {port} of {node}"
+            assert len(ours) == len(bmv2[0][port]), f"packets out of port {port} of {node}"
         assert embedded[1] == bmv2[1]
         if os.environ.get("UMBRA_RECORD"):
             record = {**record, "program": program(), node: recorded_form(bmv2)}
@@ -106,5 +126,29 @@ def test_the_packets_open_refuse_and_damage_enough() -> None:
     for event in ("opened", "closed", "unbound", "refused"):
         assert sum(service[event] for service in services) > 20, event
     drops = [record[node]["counters"]["drops"] for node in PORTS_IN]
-    for why in ("malformed", "ttl", "unroutable", "no_label", "arp", "refused"):
+    for why in (
+        "malformed",
+        "ttl",
+        "unroutable",
+        "no_label",
+        "arp",
+        "refused",
+        "untrusted",
+        "stranger",
+    ):
         assert sum(drop[why] for drop in drops) > 5, why
+
+
+def test_the_records_are_taken_and_left_in_every_way() -> None:
+    """The record says something of replicas: each kind is sent, each event happens."""
+    record = json.loads(RECORD.read_text())
+    seen = [record[node]["counters"]["replication"] for node in ("e1", "r1")]
+    for kind in (1, 2, 3, 4, 7):
+        assert sum(one["sent"][str(kind)] for one in seen) > 5, kind
+    events = [counts for one in seen for counts in one["received"].values()]
+    in_every_way = [sum(column) for column in zip(*events, strict=True)]
+    assert all(count > 5 for event, count in enumerate(in_every_way) if event != NO_PLACE)
+    for event in ("adopted", "released"):
+        assert sum(count for one in seen for count in one[event].values()) > 10, event
+    tables = [record[node]["counters"]["table"] for node in ("e1", "r1")]
+    assert all(len(one[str(origin)]) > 1 for one in tables for origin in ORIGINS)

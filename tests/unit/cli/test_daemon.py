@@ -127,6 +127,18 @@ def test_a_weight_is_set_and_given_back(daemon: Running) -> None:
     assert json.loads(daemon.umbra("routers", "--json").stdout)[0]["manual_pct"] is None
 
 
+def test_draining_a_router_without_living_shadows_is_refused_with_the_remedy(
+    daemon: Running,
+) -> None:
+    done = daemon.umbra("router", "drain", "r1")
+    assert done.returncode == 1
+    assert "no shadow of r1 lives" in done.stderr
+    assert "bring one back first" in done.stderr
+    done = daemon.umbra("router", "undrain", "r1")
+    assert done.returncode == 0
+    assert "r1 is in service" in done.stdout
+
+
 def test_a_router_that_is_not_there_is_one_line_and_exit_code_1(daemon: Running) -> None:
     for arguments in (["freeze", "r9"], ["weight", "r9", "10"], ["decisions", "--router", "r9"]):
         done = daemon.umbra(*arguments)

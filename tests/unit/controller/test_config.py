@@ -103,6 +103,8 @@ def test_names_that_yaml_1_1_would_take_for_something_else_stay_names() -> None:
         (GOOD + "api: {host: 0.0.0.0}\n", ["token_file"]),
         (GOOD + "shadows: {overrides: {r1: [r1]}}\n", ["its own shadow"]),
         (GOOD + "shadows: {overrides: {r9: [r1]}}\n", ["no router r9"]),
+        (GOOD + "failover: {dead_after_ms: 50}\n", ["three probes", "at least 75 ms"]),
+        (GOOD + "failover: {confirm_ms: 200}\n", ["longer than dead_after_ms"]),
         (GOOD + "idle: &a {tcp_s: 60}\nstore: *a\n", ["aliases", "f.yaml:21"]),
         ("umbra: [", ["not YAML"]),
         ("umbra: " + "9" * 5000, ["too long"]),

@@ -263,6 +263,9 @@ def test_a_failed_shadow_gets_no_more_new_connections(tmp_path: Path) -> None:
         await world.turns(2)
         assert world.share(label=302) == world.share(label=303) == 20
         world.driver.lose("r2")
+        async with asyncio.timeout(10):
+            while world.share(label=302):
+                await asyncio.sleep(0.01)
         await world.turns(1)
         assert world.share(label=302) == 0
         assert world.share(label=303) == 40

@@ -171,6 +171,40 @@ def test_while_a_router_is_silent_the_edges_tell_the_total() -> None:
     assert demand["r1"].new_per_s == 15.0
 
 
+def test_connections_taken_over_are_live_and_no_new_ones() -> None:
+    s, tracker = sampler(), DemandTracker(BASE)
+    s.update([counters("r1", 0.0, opened=50, closed=10), counters("r2", 0.0, opened=5)])
+    reading = s.update(
+        [
+            counters("r1", 1.0, opened=50, closed=12, released=30),
+            counters("r2", 1.0, opened=5, adopted=30),
+        ]
+    )
+    demand = tracker.update(reading, ())
+    one, other = reading.samples["r1"], reading.samples["r2"]
+    assert (one.live, one.new_per_s, one.closed_per_s) == (8, 0, 2)
+    assert (other.live, other.new_per_s, other.closed_per_s) == (35, 0, 0)
+    assert (demand["r1"].count, demand["r2"].count) == (8, 35)
+
+
+def test_a_switch_whose_adopted_connections_are_fewer_than_before_has_started_anew() -> None:
+    s = sampler()
+    s.update([counters("r1", 0.0, adopted=40)])
+    reading = s.update([counters("r1", 1.0, adopted=3)])
+    assert reading.restarted == ("r1",)
+    assert reading.samples["r1"].live == 3
+
+
+def test_what_a_dead_router_would_get_is_demand_on_those_that_stand_in() -> None:
+    s, tracker = sampler(), DemandTracker({1: {"r1": 50.0, "r2": 50.0}}, frozenset({"e1"}))
+    for second in range(30):
+        reading = s.update([counters("r2", float(second), opened=20 * second)])
+        demand = tracker.update(reading, (1,), {"r1": ("r2",)})
+    assert demand["r2"].new_per_s == 20
+    assert demand["r2"].count == reading.samples["r2"].live
+    assert tracker.displaced.get("r2", {}) == {}
+
+
 def test_the_history_keeps_the_latest_samples_in_order() -> None:
     history = History(keep=10)
     for second in range(57):

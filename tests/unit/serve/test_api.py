@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 from controller import daemon
 from controller.config import load
 from controller.daemon import Controller
-from controller.serve import schemas
+from controller.serve import schemas, shadow_schemas
 from controller.serve.host import serve
 from harness.yaml_fabric import running_yaml
 
@@ -97,6 +97,8 @@ def _same_keys(item: Any, given: Any) -> None:
         ("services", list[schemas.ServiceState]),
         ("forecasts", list[schemas.ForecastState]),
         ("health", schemas.Health),
+        ("shadows", list[shadow_schemas.AssignmentState]),
+        ("shadows/r1", shadow_schemas.WhyState),
     ],
 )
 def test_answers_have_the_documented_shape(api: httpx.Client, path: str, kind: Any) -> None:
@@ -259,7 +261,11 @@ def test_the_openapi_document_describes_every_path_and_its_problems(api: httpx.C
         "routers",
         "routers/{name}",
         "routers/{name}/weight",
+        "routers/{name}/drain",
+        "routers/{name}/undrain",
         "services",
+        "shadows",
+        "shadows/{name}",
         "forecasts",
         "decisions",
         "freeze",

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from topologies.failure import Failure
 from topologies.live import bar
 from topologies.load.analysis import Attempt, Passage, Traffic
+from topologies.load.interruption import Interruption
 from topologies.record import RunRecord, Snapshot, predictions, report
 from topologies.report import html
 
@@ -93,14 +95,22 @@ def test_figures_come_from_the_traffic(records: dict[str, RunRecord]) -> None:
 def page(records: dict[str, RunRecord]) -> str:
     found = predictions(records["predictive"], records["reactive"])
     runs = {name: report(record, [4.2]) for name, record in records.items()}
-    return html(records, runs, found, switch="embedded", seed=1)
+    failures = {"reactive": killed(replication=False), "predictive": killed(replication=True)}
+    return html(records, runs, found, failures, switch="embedded", seed=1)
+
+
+def killed(*, replication: bool) -> Failure:
+    broken = {} if replication else {"reset": 3}
+    found = Interruption(4, broken, 1, 210.0, 20.0, 900.0, (190.0,), (190.0,))
+    ends_s = () if replication else (0.2, 0.4, 1.0)
+    return Failure(replication, "r1", ("r2", "r3"), found, 40.0, (0.21, 0.9), ends_s)
 
 
 def test_the_page_needs_nothing_from_elsewhere(records: dict[str, RunRecord]) -> None:
     text = page(records)
     assert not re.search(r"<(script|link|img|iframe)\b", text)
     assert not re.search(r"(?:href|src)=[\"']?https?:", text.replace("xlink:href", "href"))
-    assert text.count("<svg") == 4
+    assert text.count("<svg") == 5
 
 
 def test_every_shift_is_on_the_page_with_its_reason(records: dict[str, RunRecord]) -> None:

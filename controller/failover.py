@@ -1,0 +1,301 @@
+"""What happens to a router that dies, returns, is drained or undrained.
+
+Going away is one step for a dead router; a drained one hands over first: new connections go to its
+shadows, these are given all its connections, and then its bindings move. Coming back is always in
+order: the router must have proven that it lives, its shadows give back what they hold of it and tell
+what they took over, and only then its bindings, and last its share, go home.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol
+
+from controller.desired import Desired
+from controller.model import Kind
+from controller.plan.liveness import Change, Status
+from controller.resync import Resync
+from controller.stand_ins import StandIns, listed
+from controller.trouble import Troubles
+
+LOG = logging.getLogger(__name__)
+
+POLL_S = 0.05
+AGAIN_S = 2.0
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Driver(Protocol):
+    """What is needed of the fabric driver."""
+
+    def status(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How far a router is on its way. step: for a person; error: why it is being tried again."""
+
+    step: str
+    since_s: float
+    error: str | None = None
+
+
+class Failover:
+    """`moves`: router that is on its way → how far it is."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        desired: Desired,
+        resync: Resync,
+        stand_ins: StandIns,
+        troubles: Troubles,
+        clock: Callable[[], float],
+        remember: Callable[[], None],
+    ) -> None:
+        self.moves: dict[str, Move] = {}
+        self.stand_ins = stand_ins
+        self._driver = driver
+        self._desired = desired
+        self._resync = resync
+        self._troubles = troubles
+        self._clock = clock
+        self._remember = remember
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._one = asyncio.Lock()  # one router comes home at a time
+
+    def recall(self, drained: Collection[str]) -> None:
+        """Go on from what was remembered (and `Desired` recalled). Who is away but not drained was
+        dead, or on its way home: it is dead until it answers.
+        """
+        own, targets = self.stand_ins, self._desired.targets
+        own.drained = {name for name in drained if name in own.routers}
+        own.handed = {name for name in own.drained if name in targets}
+        others = frozenset(name for name in targets if name not in own.drained)
+        if own.sight is None:
+            own.coming = {*others}
+        else:
+            own.sight.recall(others)
+        own.resume()
+
+    def start(self) -> None:
+        """Take up what was under way."""
+        own = self.stand_ins
+        for name in own.drained - own.handed:
+            self._begin(name, partial(self._hand_over, name))
+        for name in own.coming:
+            self._begin(name, partial(self._bring_home, name))
+        for name in own.handed:
+            self._note(name, "drained")
+
+    def changed(self, change: Change) -> None:
+        """A router's status changed."""
+        own, name = self.stand_ins, change.router
+        if change.after is Status.DEAD:
+            self._stop(name)
+            self._resync.hold()
+            self.moves.pop(name, None)
+            own.coming.discard(name)
+            if name in own.drained:
+                own.handed.add(name)
+                self._note(name, "drained")
+            own.do(own.apply(change))
+        elif change.after is Status.RETURNING and name not in own.drained:
+            self._begin(name, lambda: self._bring_home(name))
+
+    def drain(self, name: str) -> None:
+        """Take a router out of service without losing a connection. ValueError, naming the remedy,
+        when that cannot be done now.
+        """
+        own = self.stand_ins
+        if name in own.drained:
+            return
+        if own.dry:
+            raise ValueError("a dry run writes nothing; end it first (umbra dry-run off)")
+        if not own.can_go(name):
+            raise ValueError(
+                f"no shadow of {name} lives and is in service; "
+                "bring one back first (umbra status tells how they are)"
+            )
+        self._stop(name)
+        own.coming.discard(name)
+        own.drained.add(name)
+        if name in self._desired.targets:  # dead, or on its way home: its shadows have it all
+            own.handed.add(name)
+            self._note(name, "drained")
+            own.do(own.apply())
+        else:
+            self._begin(name, lambda: self._hand_over(name))
+        self._remember()
+
+    def undrain(self, name: str) -> None:
+        """Put a drained router back into service, with its connections. ValueError in a dry run."""
+        own = self.stand_ins
+        if name not in own.drained:
+            return
+        if own.dry:
+            raise ValueError("a dry run writes nothing; end it first (umbra dry-run off)")
+        self._stop(name)
+        own.drained.discard(name)
+        own.handed.discard(name)
+        if name not in own.dead():
+            own.coming.add(name)
+            self._begin(name, lambda: self._bring_home(name, ordered=True))
+        elif own.sight is not None and own.sight.status(name) is Status.RETURNING:
+            self._begin(name, lambda: self._bring_home(name, ordered=True))
+        else:
+            self.moves.pop(name, None)  # it comes home when it lives
+        self._remember()
+
+    def came_back_empty(self, name: str) -> None:
+        """A switch was connected, went, and came back without what it held."""
+        own = self.stand_ins
+        if name in own.routers:
+            if own.sight is not None:
+                own.sight.empty(name)
+        elif name in self._desired.shadows:
+            own.do(self._refill_edge(name))
+
+    async def _refill_edge(self, name: str) -> None:
+        """An edge gets its connections from its peers."""
+        peers = [one for one in self._desired.shadows.get(name, ()) if self.stand_ins.holds(one)]
+        await _all(self._resync.give_back(peer, name) for peer in peers)
+        await _all(self._resync.tell(peer, name) for peer in peers)
+        for peer in peers:
+            self._resync.want(name, peer, f"{name} returned")
+
+    async def close(self) -> None:
+        """End what is under way; the next start takes it up."""
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.stand_ins.close()
+
+    async def _hand_over(self, name: str) -> None:
+        """A drained router's connections to its shadows, then its bindings."""
+        began_s = time.perf_counter()
+        own, desired = self.stand_ins, self._desired
+        while name not in own.handed:
+            self._note(name, "new connections go to its shadows")
+            await own.apply(told=(name,))
+            before, takers = desired.shadows, own.takers(name)
+            desired.pinned[name] = tuple(dict.fromkeys((*before.get(name, ()), *takers)))
+            try:
+                await own.pair_up(before)
+                for taker in takers:
+                    self._note(name, f"its connections are copied to {taker}")
+                    await self._resync.pair(name, taker, f"{name} is drained")
+            except Exception as error:
+                self._failed("drain", name, error)
+                await asyncio.sleep(AGAIN_S)
+            else:
+                if takers and takers == own.takers(name):
+                    own.handed.add(name)
+        self._note(name, "its connections go to its shadows")
+        outcome = await own.apply(told=(name,))
+        self._note(name, "drained")
+        self._troubles.end(f"drain {name}")
+        takers = desired.targets.get(name, ())
+        reason = f"a person asked to drain {name}: {listed(takers)} took over its connections"
+        inputs = {"duration_s": time.perf_counter() - began_s}
+        own.decide(Kind.DRAIN, name, takers, "manual", reason, outcome, inputs)
+
+    async def _bring_home(self, name: str, *, ordered: bool = False) -> None:
+        """A returning or undrained router gets what it missed, then its bindings, then its share."""
+        began_s = time.perf_counter()
+        own = self.stand_ins
+        refilled = False
+        while not refilled:
+            await self._proven(name)
+            async with self._one:
+                try:
+                    if name in self._desired.targets:
+                        await self._refill(name)
+                    refilled = True
+                except Exception as error:
+                    self._failed("return", name, error)
+            if not refilled:
+                await asyncio.sleep(AGAIN_S)
+        takers = self._desired.targets.get(name, ())
+        self._note(name, "its connections come home")
+        own.coming.discard(name)
+        if own.sight is not None:
+            own.sight.home(name)
+        outcome = await own.apply(told=(name,))
+        self.moves.pop(name, None)
+        self._troubles.end(f"return {name}")
+        kind = Kind.UNDRAIN if ordered else Kind.FAILBACK
+        why = f"a person asked to undrain {name}" if ordered else f"{name} answers again"
+        gave = f"{listed(takers)} gave back its connections" if takers else "it had kept them"
+        inputs = {"duration_s": time.perf_counter() - began_s}
+        trigger = "manual" if ordered else "probes"
+        own.decide(kind, name, takers, trigger, f"{why}: {gave}", outcome, inputs)
+        for shadow in self._desired.shadows.get(name, ()):
+            self._resync.want(name, shadow, f"{name} returned")
+
+    async def _proven(self, name: str) -> None:
+        """Wait until the router lives and holds its program."""
+        sight = self.stand_ins.sight
+        while True:
+            node = self._driver.status()[name]
+            trusted = True
+            if sight is not None:
+                status = sight.status(name)
+                trusted = status is Status.ALIVE or sight.proven(name)
+            if trusted and node.up and node.reconciled and not self.stand_ins.dry:
+                return
+            wait = "it must answer for a while" if node.up else "its connection is awaited"
+            self._note(name, wait)
+            await asyncio.sleep(POLL_S)
+
+    async def _refill(self, name: str) -> None:
+        shadows, holds = self._desired.shadows, self.stand_ins.holds
+        holders = [one for one in shadows.get(name, ()) if holds(one)]
+        primaries = [one for one, own in shadows.items() if name in own and holds(one)]
+        others = tuple(dict.fromkeys((*holders, *primaries)))
+        # First all that it is to own: what somebody else took over is then known to be theirs.
+        self._note(name, f"{listed(holders)} give back what they hold of it")
+        await _all(self._resync.give_back(holder, name) for holder in holders)
+        self._note(name, f"{listed(others)} tell it their connections")
+        await _all(self._resync.tell(holder, name) for holder in others)
+
+    def _note(self, name: str, step: str) -> None:
+        known = self.moves.get(name)
+        if known is None or known.step != step:
+            self.moves[name] = Move(step, self._clock(), known.error if known else None)
+
+    def _failed(self, what: str, name: str, error: Exception) -> None:
+        text = str(error) or type(error).__name__
+        move = self.moves.get(name) or Move("it is tried again", self._clock())
+        self.moves[name] = replace(move, error=text)
+        self._troubles.begin(f"{what} {name}", text)
+
+    def _begin(self, name: str, work: Work) -> None:
+        self._stop(name)
+        self._tasks[name] = asyncio.create_task(self._guard(name, work))
+
+    def _stop(self, name: str) -> None:
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+
+    async def _guard(self, name: str, work: Work) -> None:
+        try:
+            await work()
+        except Exception as error:
+            self._failed("return", name, error)
+            LOG.exception("%s: its hand-over or return failed", name)
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all at once; raises the first error, when all have ended."""
+    found = await asyncio.gather(*works, return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
