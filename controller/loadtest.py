@@ -141,6 +141,7 @@ class LoadTester:
         own_pps: what the shadow does for connections now. mean_bytes: of the fabric's packets.
         """
         started_s = self._clock()
+        target_pps = max(target_pps, self.settings.least_pps)
         self.running = shadow
         try:
             sizes = frame_sizes(mean_bytes)

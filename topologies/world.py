@@ -264,9 +264,15 @@ class World(AbstractAsyncContextManager["World"]):
         """`umbra router drain`; returns, when its shadows have all of it, the moment of the order (monotonic)."""
         at_s = time.monotonic()
         self.controller.drain(name)
-        await self.until(
-            lambda: self._decided(name, Kind.DRAIN, at_s) is not None, f"{name} is drained"
-        )
+        resilience = self.controller.resilience
+
+        def drained() -> bool:
+            move = resilience.failover.moves.get(name)
+            return (
+                move is not None and move.step == "drained" and name in resilience.desired.targets
+            )
+
+        await self.until(drained, f"{name} is drained")
         return at_s
 
     async def undrain(self, name: str) -> None:
@@ -316,6 +322,13 @@ class World(AbstractAsyncContextManager["World"]):
         await self.until(lambda: not switch.alive(), f"{name} is dead")
         switch.start()
         await self.until(switch.connected, f"{name} listens")
+
+    async def rescue(self, name: str) -> None:
+        """After a run that was given up: have the router run, in service."""
+        if not self.network.switch(name).alive():
+            await self.restart(name)
+        if name in self.controller.resilience.stand_ins.drained:
+            await self.undrain(name)
 
     def pause(self, name: str, stop: bool) -> None:
         """SIGSTOP a switch, or SIGCONT it."""

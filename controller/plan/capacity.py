@@ -1,9 +1,10 @@
 """What a shadow can carry, found by synthetic load: steps of a test, its verdict, and the bound it gives.
 
 A test offers packets to a shadow on top of its live traffic, at rising rates, in short steps. It ends
-at the first sign that the shadow or the way to it falls behind: more than `most_loss_pct` lost, or
-packets, when the step is repeated too, later than the idle round trip by more than `latency_ms`. Its
-target is what planned shifts may bring, with a margin.
+at the first sign that the shadow or the way to it falls behind: more than `most_loss_pct` lost, or a
+queue: the latest packet later than the idle round trip by more than `latency_ms`, and the mean by a
+quarter of it, also when the step is repeated. Its target is what planned shifts may bring, with a
+margin.
 
     clean = the highest rate of a clean step (0 when already the first one was not)
     carries = the shadow's own packets per second during the test + clean
@@ -116,7 +117,10 @@ def judge(step: Step, idle_ms: float, settings: LoadSettings) -> str:
     """
     if lossy(step, settings):
         return f"{step.lost_pct:.1f} % lost at {step.offered_pps:.0f} packets/s"
-    if step.max_ms is not None and step.max_ms > idle_ms + settings.latency_ms:
+    if step.max_ms is None or step.mean_ms is None:
+        return ""
+    queued = step.mean_ms > idle_ms + settings.latency_ms / 4  # one straggler is no queue
+    if queued and step.max_ms > idle_ms + settings.latency_ms:
         return (
             f"a packet took {step.max_ms:.1f} ms at {step.offered_pps:.0f} packets/s, "
             f"{idle_ms:.1f} ms without load"

@@ -99,6 +99,7 @@ class Liveness:
         self._gap_s = 0.0  # the longest silence lately broken, as of `_gap_at_s`
         self._gap_at_s = now_s
         self._now_s = now_s
+        self._first_s = math.inf  # when anybody was heard for the first time
 
     def status(self, router: str) -> Status:
         """The router's status; KeyError if there is none of that name."""
@@ -150,6 +151,7 @@ class Liveness:
     def answered(self, router: str, sent_s: float, now_s: float) -> None:
         """A probe of `sent_s` came back."""
         sight = self._sights[router]
+        self._first_s = min(self._first_s, now_s)
         self._learn(max(0.0, now_s - sent_s))
         gone = sight.stream_lost or sight.status is Status.DEAD
         if gone and sent_s < sight.since_s:
@@ -206,8 +208,9 @@ class Liveness:
         match sight.status:
             case Status.ALIVE:
                 limit_s = self.settings.dead_after_s - self.settings.confirm_s
-                if not sight.heard_ever:
+                if not sight.heard_ever:  # others were: since then the fabric carries probes
                     limit_s = self.settings.first_s
+                    silent_s = now_s - max(sight.heard_s, self._first_s)
                 if silent_s >= limit_s and sight.unanswered >= 2:
                     reason = f"no answer to {sight.unanswered} probes"
                     return self._turn(router, Status.SUSPECT, now_s, reason)

@@ -78,6 +78,10 @@ control Replicas(inout headers_t hdr, inout metadata_t meta, inout standard_meta
                         take = false;    // what is known is newer
                     } else if (STATE(entry) == CLOSING && hdr.record.state != CLOSING && complete == 0) {
                         records_received.count(row + RECEIVED_UNKNOWN);   // a later life, whose OPEN was lost
+                    } else if (hdr.record.kind == RECORD_OPEN && REPLICA_OF(entry) != meta.number &&
+                            STATE(entry) != CLOSING && own_age <= meta.node.opening_idle) {
+                        // A router that hung has let an old SYN out of its queue: the connection was opened elsewhere.
+                        records_received.count(row + RECEIVED_KEPT_OURS);
                     } else if (REPLICA_OF(entry) != 0 && by_scan && REPLICA_OF(entry) != meta.number &&
                             age > own_age + AGE_SLACK) {
                         records_received.count(row + RECEIVED_KEPT_OURS); // another primary carried it since

@@ -67,7 +67,7 @@ def test_nothing_moves_when_only_the_connection_to_a_router_is_lost(
     kind: str, tmp_path: Path
 ) -> None:
     async def story(world: World) -> None:
-        lost = []
+        lost: list[str] = []
         world.controller.driver.on_down.append(lost.append)
         before = {edge: world.controller.driver.status()[edge].updates for edge in ("e1", "e2")}
         since_s = world.controller.driver.status()["r1"].since_s

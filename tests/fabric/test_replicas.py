@@ -200,6 +200,17 @@ def test_an_owned_connection_is_not_given_up_for_older_information(shadow: Progr
     assert counted(shadow, "services_released", WEB) == [0]
 
 
+def test_an_old_syn_out_of_a_hung_routers_queue_moves_no_connection(shadow: Programmed) -> None:
+    sent_on(shadow, arriving(1000, "S"))
+    sent_on(shadow, arriving(1000, "A"))
+    time.sleep(0.4)  # several ticks: the record is younger than what is known
+    deliver(shadow, SPINE_1, made("open", 1000, 0, binding=B1))
+    assert received(shadow) == {"in_sequence": 1, "conflict": 1}
+    backend, told = sent_on(shadow, arriving(1000))
+    assert (backend, told) == (B2, [])
+    assert live(shadow) == 1
+
+
 def test_an_owned_connection_is_given_up_for_fresher_information(make: Make) -> None:
     with make("r1") as node:
         node.replan(replicating(node.plan, {R3: 2}))

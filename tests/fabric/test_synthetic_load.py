@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("mininet", reason="mininet is not installed")
 
+from controller.act.probes import ProbeAnswer
 from controller.latency import LEAST_SAMPLES, Latencies
 from controller.loadtest import LoadTester
 from controller.model import Stage
@@ -42,9 +43,16 @@ def on_fabric(kind: str, directory: Path, work: Callable[[Whole], Coroutine[Any,
     return asyncio.run(main())
 
 
+def listen(whole: Whole, answered: Callable[[str, ProbeAnswer], bool]) -> None:
+    def take(node: str, answer: ProbeAnswer) -> None:
+        answered(node, answer)
+
+    whole.driver.on_probe.append(take)
+
+
 async def measured(whole: Whole) -> Latencies:
     found = Latencies(whole.fabric, whole.driver)
-    whole.driver.on_probe.append(found.answered)
+    listen(whole, found.answered)
     async with asyncio.timeout(30):
         while any(
             found.measured(a, b) is None
@@ -81,7 +89,7 @@ def test_synthetic_load_is_counted_on_its_return(kind: str, tmp_path: Path) -> N
         # Patient, so that a busy machine does not end the test.
         patient = LoadSettings(most_loss_pct=60.0, latency_ms=5000.0, steps=2)
         tester = LoadTester(whole.fabric, whole.driver, copies=TRAIN_COPIES, settings=patient)
-        whole.driver.on_probe.append(tester.answered)
+        listen(whole, tester.answered)
         before = {one.node: one for one in await whole.driver.read_counters()}
         result = await tester.test("e1", "r1", 1600.0)
         after = {one.node: one for one in await whole.driver.read_counters()}
@@ -106,7 +114,7 @@ def test_synthetic_load_is_counted_on_its_return(kind: str, tmp_path: Path) -> N
 def test_a_test_of_a_shadow_that_is_far_allows_for_the_way(kind: str, tmp_path: Path) -> None:
     async def work(whole: Whole) -> LoadResult:
         tester = LoadTester(whole.fabric, whole.driver, copies=TRAIN_COPIES)
-        whole.driver.on_probe.append(tester.answered)
+        listen(whole, tester.answered)
         return await tester.test("e1", "r3", 100.0)
 
     result: LoadResult = on_fabric(kind, tmp_path, work)

@@ -22,7 +22,7 @@ from topologies.bench.progress import Progress
 from topologies.bench.result import Figure, Result, percentile
 from topologies.load.interruption import Interruption
 from topologies.switches import choose
-from topologies.world import World
+from topologies.world import World, WorldError
 
 CONNECTIONS = 1040
 ROUTER = "r1"
@@ -43,7 +43,12 @@ def bench(
 ) -> Result:
     """Measure `runs` crashes and `runs` drains, each with a seed of its own, and chaos for `chaos_s` seconds."""
     kind = choose(switch)
-    crashes, drains = asyncio.run(_with_replication(kind, run_dir / "with", runs, seed, progress))
+    unfinished: list[str] = []
+    crashes, drains = asyncio.run(
+        _with_replication(kind, run_dir / "with", runs, seed, progress, unfinished)
+    )
+    if not crashes or not drains:
+        raise WorldError(f"no run came to its end: {'; '.join(unfinished)}")
     without = asyncio.run(
         _without_replication(kind, run_dir / "without", min(runs, PEER_RUNS), seed, progress)
     )
@@ -51,6 +56,7 @@ def bench(
     details: dict[str, Any] = {
         "runs": [*_told("crash", crashes), *_told("drain", drains)],
         "no_replication_runs": _told("crash", without),
+        "unfinished_runs": unfinished,
     }
     if chaos_s > 0:
         found = asyncio.run(chaos(kind, run_dir / "chaos", chaos_s, seed, progress))
@@ -64,8 +70,9 @@ Run = tuple[dict[str, Any], Interruption]
 
 
 async def _with_replication(
-    kind: str, run_dir: Path, runs: int, seed: int, progress: Progress
+    kind: str, run_dir: Path, runs: int, seed: int, progress: Progress, unfinished: list[str]
 ) -> tuple[list[Run], list[Run]]:
+    """Crashes and drains in turn. What keeps a run from being measured is put into `unfinished`."""
     crashes: list[Run] = []
     drains: list[Run] = []
     async with World(
@@ -75,8 +82,13 @@ async def _with_replication(
             for name, one, found in (("crash", _crash, crashes), ("drain", _drain, drains)):
                 in_sync = await world.settled()
                 progress(f"{kind}: {name} {number + 1} of {runs}")
-                about, run = await one(world, seed + number)
-                found.append(({**about, "in_sync_before": in_sync}, run))
+                try:
+                    about, run = await one(world, seed + number)
+                except WorldError as error:
+                    unfinished.append(f"{name} with seed {seed + number}: {error}")
+                    await world.rescue(ROUTER)
+                else:
+                    found.append(({**about, "in_sync_before": in_sync}, run))
         world.talk.stop()
     return crashes, drains
 

@@ -12,7 +12,7 @@ import pytest
 
 from controller.events import ReplicasSynced, ShiftDecided
 from controller.serve.schemas import DecisionState, State
-from tests.unit.controller.test_controller import World, calm
+from harness.simworld import World, calm
 
 MORE = "failover: {return_after_s: 0.2, repair_period_s: 1}"
 ALL = {301: "r1", 302: "r2", 303: "r3"}

@@ -24,8 +24,15 @@ from controller.plan.capacity import (
 RULES = LoadSettings()
 
 
-def step(pps: float, lost: int = 0, max_ms: float = 2.0, sent: int = 100, sign: str = "") -> Step:
-    return Step(pps, sent, sent - lost, 1.0, max_ms, sign)
+def step(
+    pps: float,
+    lost: int = 0,
+    max_ms: float = 2.0,
+    mean_ms: float = 1.0,
+    sent: int = 100,
+    sign: str = "",
+) -> Step:
+    return Step(pps, sent, sent - lost, mean_ms, max_ms, sign)
 
 
 def result(*steps: Step, stopped: str = "", at_s: float = 0.0, own_pps: float = 50.0) -> LoadResult:
@@ -43,9 +50,10 @@ def test_more_than_one_percent_lost_is_a_sign_and_one_lost_packet_alone_is_none(
     assert "2.0 % lost at 100 packets/s" in judge(step(100, lost=2), 1.0, RULES)
 
 
-def test_a_late_packet_is_a_sign_compared_with_the_idle_round_trip() -> None:
-    assert judge(step(100, max_ms=30.0), 15.0, RULES) == ""
-    assert "30.0 ms" in judge(step(100, max_ms=30.0), 5.0, RULES)
+def test_a_queue_is_a_sign_compared_with_the_idle_round_trip() -> None:
+    assert judge(step(100, max_ms=30.0, mean_ms=25.0), 15.0, RULES) == ""
+    assert "30.0 ms" in judge(step(100, max_ms=30.0, mean_ms=25.0), 5.0, RULES)
+    assert judge(step(100, max_ms=30.0, mean_ms=6.0), 5.0, RULES) == "", "one straggler is no queue"
 
 
 def test_the_highest_clean_step_counts() -> None:

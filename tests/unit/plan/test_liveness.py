@@ -141,6 +141,13 @@ def test_a_router_never_heard_gets_time_to_start() -> None:
     assert play.deaths() == []
 
 
+def test_a_fabric_that_takes_long_to_start_has_no_dead_routers() -> None:
+    begins = {"r1": 5.0, "r2": 6.0, "r3": 7.0}
+    play = Play(lambda router, edge, path, now_s: now_s < begins[router])
+    play.run(9.0)
+    assert play.deaths() == []
+
+
 def test_a_router_that_never_answers_is_dead_in_the_end() -> None:
     play = Play(lambda router, edge, path, now_s: router == "r3")
     play.run(SETTINGS.first_s - 0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 from rich.console import Console
 
+from controller.act.probes import ProbeAnswer
 from controller.assignments import Assignments
 from controller.commands import shadow_tables
 from controller.config import Config, parse
@@ -56,12 +58,17 @@ class World:
         fabric = self.config.fabric()
         self.fabric = ProbedFabric(fabric)
         self.fabric.round_trip_ms |= {("r1", "r2"): 9.0, ("r1", "r3"): 1.0, ("r1", "r4"): 3.0}
-        self.on_probe = self.fabric.answered
+        self.on_probe: list[Callable[[str, Any], None]] = []
+        self.fabric.answered.append(self.come_back)
         self.status, self.probe = self.fabric.status, self.fabric.probe
         self.own = Assignments(self.config, fabric, self, clock=lambda: NOW_S)
         self.own.listen()
         self.live = dict.fromkeys(ROUTERS, 50.0)
         self.routes = RoutesState()
+
+    def come_back(self, node: str, answer: ProbeAnswer) -> None:
+        for callback in self.on_probe:
+            callback(node, answer)
 
     def views(self) -> tuple[RouterView, ...]:
         return tuple(

@@ -21,7 +21,7 @@ class World:
         self.now_s = 0.0
         self.missing: set[str] = set()
         self.told: list[Mapping[str, float]] = []
-        self.edges = ("e1", "e2")
+        self.edges: tuple[str, ...] = ("e1", "e2")
         self._totals = {edge: dict.fromkeys(self.rates, 0) for edge in ("e1", "e2")}
         self._random = np.random.default_rng(1)
         self.path = SurgePath(BASE, self.read, self.tell, clock=lambda: self.now_s)
