@@ -1,7 +1,7 @@
 """Probes routers through the data plane and tells who lives.
 
-Every router is probed every `probe_period_ms` from one edge after the other, by UDP source ports that
-vary, so that all paths are tried; a suspect every few milliseconds from several edges at once.
+Every router is probed every `probe_period_ms` from one edge after the other and over one spine after the
+other (`plan/probe_paths`); a suspect every few milliseconds from several edges at once.
 `plan/liveness` judges; what is to be done about it is decided in `failover`.
 
 Time here stands still while the event loop did: a controller that was stalled, or stopped, has
@@ -22,6 +22,7 @@ from controller.act.probes import ProbeAnswer
 from controller.config import Failover as FailoverConfig
 from controller.model import Fabric, Stage
 from controller.plan.liveness import Change, Liveness, LivenessSettings, Status
+from controller.plan.probe_paths import probe_paths
 
 LOG = logging.getLogger(__name__)
 
@@ -35,7 +36,6 @@ STATUS_S = 0.05  # how often the edges' connections are looked at
 SLEEP_S = 0.05  # the longest sleep
 EACH_S = 20e-6  # the least sleep for each router: looking at thousands takes its time
 LATE_S = 0.025  # a loop that wakes up later than that was stalled
-SOURCE_PORTS = (49152, 65535)
 
 
 class Driver(Protocol):
@@ -55,6 +55,7 @@ class Driver(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Sent:
     router: str
+    spine: str
     sent_s: float
 
 
@@ -93,7 +94,14 @@ class Health:
         }
         self._under_way: dict[int, _Sent] = {}
         self._ids = itertools.count(random.getrandbits(30))
-        self._ports = random.Random()
+        self._paths = {
+            pair: [
+                (spine, port)
+                for ports in zip(*by_spine.values(), strict=False)
+                for spine, port in zip(by_spine, ports, strict=True)
+            ]
+            for pair, by_spine in probe_paths(fabric).items()
+        }
         self._next_edge = {name: index for index, name in enumerate(self._labels)}
         self._usable: list[str] = []
         self._looked_s = float("-inf")
@@ -199,16 +207,20 @@ class Health:
                 self._send(edges[self._next_edge[router] % len(edges)], router)
 
     def _send(self, edge: str, router: str) -> None:
+        paths = self._paths.get((edge, router))
+        if not paths:
+            return
+        # The next path only when every edge has tried this one.
+        spine, port = paths[self._next_edge[router] // len(self._edges) % len(paths)]
         number = next(self._ids) & 0x3FFFFFFF | 0x40000000
-        self._under_way[number] = _Sent(router, self.now_s)
-        self.liveness.sent(router)
+        self._under_way[number] = _Sent(router, spine, self.now_s)
+        self.liveness.sent(router, spine)
         self._unsent[edge] += 1
-        task = asyncio.create_task(self._probe(edge, router, number))
+        task = asyncio.create_task(self._probe(edge, router, number, port))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _probe(self, edge: str, router: str, number: int) -> None:
-        port = self._ports.randint(*SOURCE_PORTS)
+    async def _probe(self, edge: str, router: str, number: int, port: int) -> None:
         try:
             await self._driver.probe(edge, self._labels[router], id=number, source_port=port)
         except Exception as error:  # an edge that is gone must never end the probing
@@ -219,7 +231,7 @@ class Health:
     def _answered(self, _node: str, answer: ProbeAnswer) -> None:
         sent = self._under_way.pop(answer.id, None)
         if sent is not None:
-            self.liveness.answered(sent.router, sent.sent_s, self.now_s)
+            self.liveness.answered(sent.router, sent.sent_s, self.now_s, sent.spine)
 
     def _forget(self) -> None:
         late = [n for n, one in self._under_way.items() if self.now_s - one.sent_s > FORGET_S]

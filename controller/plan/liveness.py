@@ -4,7 +4,8 @@ A router is judged by its data plane: probes go through it from every edge in tu
 One answer, to any edge and by any path, says that it forwards; so a lossy path or a dead edge
 condemns nobody. Silence first makes it suspect, which lets the prober send in quick succession from
 every edge; only silence to those as well condemns it. A lost connection to its control plane makes it
-suspect at once, and nothing more: a router that answers probes goes on.
+suspect at once, and nothing more: a router that answers probes goes on. A router that is silent by one of its
+spines only has a cut link (`plan/links`): what goes that way is lost, so it counts as dead until it answers by all.
 
 Silence means something only while others are heard: when most are silent at once, it is the
 controller, or the edges, that are cut off or starved; then more patience is needed, and one witness at
@@ -22,12 +23,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from controller.plan.links import Links
+
 UPPER = 4.0  # mean deviations above the mean round trip: as TCP's retransmission timer
 MEMORY = 1 / 16  # weight of a new round trip in those means
 GAPS = 3.0  # times the longest silence lately broken: what may still be broken
 HALVED_S = 10.0  # in which the memory of that silence fades to half
 MOST_PATIENT = 10.0  # silence beyond so many times what is configured needs no comparison
 MOST_CONFIRM = 4.0  # the same for quick probes to a router whose connection was lost
+CUT = 4.0  # times the silence that condemns: a way is tried less often than a router
 QUORUM = 0.5  # part of the other routers that must have been heard meanwhile
 
 
@@ -99,6 +103,7 @@ class Liveness:
         self._gap_s = 0.0  # the longest silence lately broken, as of `_gap_at_s`
         self._gap_at_s = now_s
         self._now_s = now_s
+        self._links = Links()
         self._first_s = math.inf  # when anybody was heard for the first time
 
     def status(self, router: str) -> Status:
@@ -142,15 +147,19 @@ class Liveness:
         """Probes sent to the router since its status changed."""
         return self._sights[router].probed
 
-    def sent(self, router: str) -> None:
-        """A probe was sent to the router."""
+    def sent(self, router: str, spine: str | None = None) -> None:
+        """A probe was sent to the router, by that spine if it is known."""
         sight = self._sights[router]
+        if spine is not None:
+            self._links.sent(router, spine)
         sight.unanswered += 1
         sight.probed += 1
 
-    def answered(self, router: str, sent_s: float, now_s: float) -> None:
-        """A probe of `sent_s` came back."""
+    def answered(self, router: str, sent_s: float, now_s: float, spine: str | None = None) -> None:
+        """A probe of `sent_s` came back, by that spine if it is known."""
         sight = self._sights[router]
+        if spine is not None:
+            self._links.answered(router, spine, now_s)
         self._first_s = min(self._first_s, now_s)
         self._learn(max(0.0, now_s - sent_s))
         gone = sight.stream_lost or sight.status is Status.DEAD
@@ -205,6 +214,10 @@ class Liveness:
 
     def _judge(self, router: str, sight: _Sight, now_s: float) -> Change | None:
         silent_s = now_s - sight.heard_s
+        if sight.status in (Status.ALIVE, Status.RETURNING):
+            spine = self._links.cut(router, now_s, CUT * self.dead_after_s)
+            if spine is not None:
+                return self._turn(router, Status.DEAD, now_s, f"its link to {spine} is cut")
         match sight.status:
             case Status.ALIVE:
                 limit_s = self.settings.dead_after_s - self.settings.confirm_s
@@ -226,7 +239,8 @@ class Liveness:
                     reason = f"{why}{sight.probed} quick probes went unanswered"
                     return self._turn(router, Status.DEAD, now_s, reason)
             case Status.DEAD:
-                if sight.heard_s > sight.since_s:
+                whole = self._links.whole_since(router, sight.since_s)
+                if sight.heard_s > sight.since_s and whole:
                     return self._turn(router, Status.RETURNING, now_s, "it answers probes again")
             case Status.RETURNING:
                 if silent_s >= self.dead_after_s and sight.unanswered >= self.settings.least_probes:

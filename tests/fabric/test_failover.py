@@ -5,6 +5,7 @@ with its own connection to it, or with itself.
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -42,6 +43,10 @@ def status(world: World, name: str) -> Status:
     return health.status(name)
 
 
+def tc(order: str, interface: str, *words: str) -> None:
+    subprocess.run(["tc", "qdisc", order, "dev", interface, *words], check=True)
+
+
 def kinds(world: World, name: str) -> list[str]:
     return [d["kind"] for d in reversed(world.controller.decisions(router=name))]
 
@@ -57,6 +62,26 @@ def test_a_dead_routers_connections_go_on_and_come_home_with_it(kind: str, tmp_p
         targets = world.controller.resilience.desired.targets
         assert {*targets["r1"]} <= {"r2", "r3", "r4"}
         await world.restart("r1")
+        await world.settled()  # the connections are home again
+        assert kinds(world, "r1")[-1] == Kind.FAILBACK.value
+
+    play(kind, tmp_path, story)
+
+
+def test_a_router_with_a_cut_link_is_relieved_until_the_link_is_back(
+    kind: str, tmp_path: Path
+) -> None:
+    async def story(world: World) -> None:
+        at_s = time.monotonic()
+        for end in ("um-r1-1", "um-s1-3"):  # a bucket too small for any packet
+            tc("add", end, *"root tbf rate 8bit burst 10 limit 10".split())
+        await world.until(lambda: "r1" in world.controller.resilience.desired.targets, "r1 is away")
+        assert "its link to s1 is cut" in world.controller.decisions(router="r1")[0]["reason"]
+        found = await world.aftermath(at_s, 3.0)
+        assert found.broken_total == 0
+        assert found.struck > 0  # or nothing was tried
+        for end in ("um-r1-1", "um-s1-3"):
+            tc("del", end, "root")
         await world.settled()  # the connections are home again
         assert kinds(world, "r1")[-1] == Kind.FAILBACK.value
 

@@ -32,7 +32,7 @@ class Play:
         self.liveness = Liveness(self.routers, SETTINGS, 0.0)
         self.now_s = 0.0
         self._chance = random.Random(7)
-        self._under_way: list[tuple[float, str, float]] = []
+        self._under_way: list[tuple[float, str, float, str]] = []
         self._turn = 0
         self._next = dict.fromkeys(self.routers, 0.0)
 
@@ -48,8 +48,8 @@ class Play:
                     self._next[router] = self.now_s + (QUICK_S if suspect else PERIOD_S)
             arrived = [one for one in self._under_way if one[0] <= self.now_s]
             self._under_way = [one for one in self._under_way if one[0] > self.now_s]
-            for _, router, sent_s in arrived:
-                self.liveness.answered(router, sent_s, self.now_s)
+            for _, router, sent_s, spine in arrived:
+                self.liveness.answered(router, sent_s, self.now_s, spine)
             self.changes += self.liveness.judge(self.now_s)
 
     def stream_lost(self, router: str) -> None:
@@ -59,10 +59,11 @@ class Play:
 
     def _probe(self, router: str, edge: str) -> None:
         self._turn += 1
-        self.liveness.sent(router)
-        if not self.lost(router, edge, self._turn % 2, self.now_s):
+        path = self._turn % 2
+        self.liveness.sent(router, f"s{path}")
+        if not self.lost(router, edge, path, self.now_s):
             arrives_s = self.now_s + self.trip_s(self._chance)
-            self._under_way.append((arrives_s, router, self.now_s))
+            self._under_way.append((arrives_s, router, self.now_s, f"s{path}"))
 
     def deaths(self) -> list[str]:
         return [change.router for change in self.changes if change.after is Status.DEAD]
@@ -113,6 +114,20 @@ def test_a_dead_path_condemns_nobody() -> None:
     play = Play(lambda router, edge, path, now_s: path == 0 and now_s > 1.0)
     play.run(5.0)
     assert play.deaths() == []
+
+
+def test_a_router_with_a_cut_link_is_away_until_the_link_is_back() -> None:
+    play = Play(
+        lambda router, edge, path, now_s: router == "r2" and path == 0 and 1.0 < now_s < 3.0
+    )
+    play.run(2.9)
+    assert play.deaths() == ["r2"]
+    assert "s0" in play.changes[-1].reason
+    assert play.changes[-1].time_s < 1.0 + 4 * SETTINGS.dead_after_s + 8 * PERIOD_S
+    assert play.liveness.status("r2") is Status.DEAD, "its other link answers all the time"
+    play.run(1.1)
+    assert play.liveness.status("r2") is Status.RETURNING
+    assert play.deaths() == ["r2"]
 
 
 @pytest.mark.parametrize("loss", [0.05, 0.2])
