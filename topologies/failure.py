@@ -9,8 +9,8 @@ from typing import Any
 from topologies.load.exchanges import Exchange, Life
 from topologies.load.interruption import Interruption
 
-BEFORE_S = 1.5  # shown before the kill
-AFTER_S = 5.0  # looked at afterwards
+BEFORE_S = 1.0  # shown before the kill
+AFTER_S = 3.5  # looked at afterwards
 
 
 @dataclass(frozen=True, slots=True)

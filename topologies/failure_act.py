@@ -13,7 +13,7 @@ from topologies.world import World
 
 CONNECTIONS = 300
 ROUTER = "r1"
-PATIENCE_S = 3.5  # a client gives up after so long without an answer
+PATIENCE_S = 3.0  # a client gives up after so long without an answer
 RUNS = (("reactive", False), ("predictive", True))  # which run of the demo stands for which
 
 

@@ -39,7 +39,7 @@ RENEWED_S = 4.0  # every client has asked by then, and the next cycle has counte
 HOME_S = 120.0  # for a router to come home
 PATIENCE_S = 30.0  # for replicas to be repaired
 CALM_S = 2.0  # losses are looked for once in a cycle, of a second
-WRITE_S = 1.5  # talkers write down what happened once a second
+WRITE_S = 1.2  # talkers write down what happened once a second
 CAPACITY = 8000  # of each router: nobody is refused
 ANSWER_TIMEOUT_S = 10.0
 

@@ -64,7 +64,7 @@ def test_the_curve_steps_down_with_each_broken_connection() -> None:
 def test_only_answers_to_connections_that_were_there_are_drawn() -> None:
     starts_s, rates = answered_per_s(act(replication=True))
     assert sum(rates) == pytest.approx(20)  # two answers, in bins of 0.1 s
-    assert starts_s[0] == -1.5
+    assert starts_s[0] == -1.0
 
 
 def test_a_stranger_reads_what_survived() -> None:
