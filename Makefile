@@ -35,7 +35,7 @@ p4:
 # One JSON object per benchmark in reports/bench/
 bench: setup
 	mkdir -p reports/bench
-	for name in switch cycle; do \
+	for name in switch cycle replication failover; do \
 	  $(ROOT) $(BIN)/umbra bench $$name --json > reports/bench/$$name.json || exit 1; \
 	done
 

@@ -34,6 +34,7 @@ from controller.plan.shadows_state import (
     peers,
     to_json,
 )
+from controller.prober import Prober
 
 FIRST_TEST_S = 5.0  # after the start
 NEXT_TEST_S = 0.5  # between looks for a shadow that is to be tested
@@ -42,23 +43,8 @@ RANKED_CYCLES = 10  # the order of the spare candidates is looked at again after
 TENURE = 2  # times the patience: how long a shadow stays one before a better one may replace it
 
 
-class Driver(Protocol):
+class Driver(Prober, Protocol):
     """What is needed of the fabric driver."""
-
-    on_probe: list[Callable[[str, Any], None]]
-
-    async def probe(
-        self,
-        node: str,
-        target_label: int,
-        *,
-        id: int,
-        source_port: int,
-        size: int = 0,
-        flags: int = 0,
-        group: int = 0,
-    ) -> None:
-        """Send a probe, or with a group a burst of them; raises when it is not connected."""
 
     def status(self) -> Mapping[str, Any]:
         """Switch → state of its connection."""

@@ -272,7 +272,7 @@ class Cycle:
         reading = self.sampler.update(counters)
         for node in reading.restarted:
             self._troubles.count("restarted", f"{node} started anew")
-        demands = self.tracker.update(reading, self.shifted_services())
+        demands = self.tracker.update(reading, self.shifted_services(), self.away)
         self.counters = {one.node: one for one in counters}
         for one in counters:
             self._recorder.counters(one)

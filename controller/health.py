@@ -23,6 +23,7 @@ from controller.config import Failover as FailoverConfig
 from controller.model import Fabric, Stage
 from controller.plan.liveness import Change, Liveness, LivenessSettings, Status
 from controller.plan.probe_paths import probe_paths
+from controller.prober import Prober
 
 LOG = logging.getLogger(__name__)
 
@@ -38,15 +39,8 @@ EACH_S = 20e-6  # the least sleep for each router: looking at thousands takes it
 LATE_S = 0.025  # a loop that wakes up later than that was stalled
 
 
-class Driver(Protocol):
+class Driver(Prober, Protocol):
     """What is needed of the fabric driver."""
-
-    on_probe: list[Callable[[str, ProbeAnswer], None]]
-
-    async def probe(
-        self, node: str, target_label: int, *, id: int, source_port: int, size: int = 0
-    ) -> None:
-        """Send a probe from a switch to another and back; raises NodeDown."""
 
     def status(self) -> Mapping[str, Any]:
         """Switch → its connection's state."""

@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Protocol
 
+from controller.act.probes import ProbeAnswer
 from controller.model import Fabric, Stage
 from controller.plan.shadows_near import configured_ms, trips
 from controller.plan.shadows_state import Trip
+from controller.prober import Prober
 
 PROBE_KIND = 0xC1  # the first byte of these probes' ids
 SAMPLES = 9  # the median of so many
@@ -30,28 +32,7 @@ QUICK_S = 0.1  # between the turns until every pair had its first samples
 LONGEST_MS = 10_000.0
 REFRESHED = 100  # primaries looked at in one call of `trips`
 CLOCK_US = 1 << 48
-PORTS = (
-    50110,
-    50111,
-    50112,
-    50113,
-    50114,
-    50115,
-    50116,
-)  # each may take another of the equal paths
-
-
-class Answer(Protocol):
-    """A probe that came back."""
-
-    @property
-    def id(self) -> int: ...
-
-    @property
-    def sent_us(self) -> int: ...
-
-    @property
-    def received_us(self) -> int: ...
+PORTS = range(50110, 50117)  # each may take another of the equal paths
 
 
 class NodeState(Protocol):
@@ -61,13 +42,8 @@ class NodeState(Protocol):
     def up(self) -> bool: ...
 
 
-class Prober(Protocol):
+class Driver(Prober, Protocol):
     """What is needed of the fabric driver."""
-
-    async def probe(
-        self, node: str, target_label: int, *, id: int, source_port: int, size: int = 0
-    ) -> None:
-        """Send a probe from `node`; raises when it is not connected."""
 
     def status(self) -> Mapping[str, NodeState]:
         """Switch → state."""
@@ -89,7 +65,7 @@ class Latencies:
     def __init__(
         self,
         fabric: Fabric,
-        driver: Prober,
+        driver: Driver,
         *,
         stages: tuple[Stage, ...] = (Stage.ROUTER,),
         period_s: float = 0.5,
@@ -113,7 +89,7 @@ class Latencies:
         self.sent = 0
         self.answers = 0
 
-    def answered(self, node: str, answer: Answer) -> bool:
+    def answered(self, node: str, answer: ProbeAnswer) -> bool:
         """Take a probe's answer; False when it is not one of these probes."""
         if answer.id >> 24 != PROBE_KIND:
             return False

@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
-from typing import Protocol
 
+from controller.act.probes import COLLECT, QUIET, ProbeAnswer
 from controller.model import Fabric, Stage
 from controller.plan.capacity import (
     LoadResult,
@@ -28,9 +28,9 @@ from controller.plan.capacity import (
     rates,
 )
 from controller.plan.paths import next_hops
+from controller.prober import Prober
 
 PROBE_KIND = 0xC2  # the first byte of these probes' ids
-QUIET, COLLECT = 1, 2  # flags of a probe
 SINGLES = 48  # up to so many probes in a step go one by one; more go in bursts
 ANSWER_S = 0.25  # for one probe
 TRIES = 4
@@ -43,45 +43,6 @@ PORTS = range(50120, 50136)
 
 class ProbingFailed(Exception):
     """The test says nothing: a switch went away, or the counts could not be fetched."""
-
-
-class Answer(Protocol):
-    """A probe that came back."""
-
-    @property
-    def id(self) -> int: ...
-
-    @property
-    def sent_us(self) -> int: ...
-
-    @property
-    def received_us(self) -> int: ...
-
-    @property
-    def count(self) -> int: ...
-
-    @property
-    def sum_us(self) -> int: ...
-
-    @property
-    def max_us(self) -> int: ...
-
-
-class Prober(Protocol):
-    """What is needed of the fabric driver."""
-
-    async def probe(
-        self,
-        node: str,
-        target_label: int,
-        *,
-        id: int,
-        source_port: int,
-        size: int = 0,
-        flags: int = 0,
-        group: int = 0,
-    ) -> None:
-        """Send a probe, or with a group a burst of them; raises when it is not connected."""
 
 
 class LoadTester:
@@ -110,10 +71,10 @@ class LoadTester:
         self._labels = {switch.name: switch.label for switch in fabric.switches}
         hops = next_hops(fabric)
         self._ports = {edge.name: hops[edge.name] for edge in fabric.stage(Stage.EDGE)}
-        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._waiting: dict[int, asyncio.Future[ProbeAnswer]] = {}
         self._next = 0
 
-    def answered(self, node: str, answer: Answer) -> bool:
+    def answered(self, node: str, answer: ProbeAnswer) -> bool:
         """Take a probe's answer; False when it is not one of these probes."""
         if answer.id >> 24 != PROBE_KIND:
             return False
@@ -224,13 +185,13 @@ class LoadTester:
         lasted_s = max(time.perf_counter() - start_s, (sent / each) * gap_s)
         return sent, lasted_s
 
-    async def _ask(self, edge: str, shadow: str, flags: int) -> Answer:
+    async def _ask(self, edge: str, shadow: str, flags: int) -> ProbeAnswer:
         """A probe that comes back to the controller with the counts."""
         loop = asyncio.get_running_loop()
         for turn in range(TRIES):
             self._next = self._next % 0xFFFFFF + 1
             number = PROBE_KIND << 24 | self._next
-            waiting: asyncio.Future[Answer] = loop.create_future()
+            waiting: asyncio.Future[ProbeAnswer] = loop.create_future()
             self._waiting[number] = waiting
             try:
                 await self._send(edge, shadow, number, flags, turn=turn)
@@ -267,7 +228,7 @@ class LoadTester:
             raise ProbingFailed(f"{edge}: {error}") from error
 
 
-def _ms(answer: Answer) -> float:
+def _ms(answer: ProbeAnswer) -> float:
     return ((answer.received_us - answer.sent_us) % CLOCK_US) / 1000.0
 
 

@@ -11,7 +11,7 @@ from controller.config import Config
 from controller.cycle import Cycle
 from controller.model import Stage, Switch
 from controller.plan.routes_rules import in_breach
-from controller.plan.routes_state import RouterView
+from controller.plan.routes_state import RouterView, RoutesState
 from controller.predict import Outlook
 from controller.recorder import Recorder
 from controller.resilience import Resilience
@@ -45,6 +45,7 @@ def snapshot(
         "routers": [
             _router(cycle, router, views[router.name], status)
             | _resilience(resilience, router.name, now_s)
+            | {"shadows": _shadows(state, resilience, router.name)}
             for router in cycle.routers
         ],
         "replicas": [asdict(pair) for _, pair in sorted(resilience.resync.pairs.items())],
@@ -100,7 +101,6 @@ def _router(
         "shift_pct": own.shift_pct,
         "manual_pct": own.manual_pct,
         "frozen": own.frozen,
-        "shadows": [name for name, _ in own.split] or list(_designated(cycle, router.name)),
         "split": dict(own.split),
         "anomaly_severity": view.anomaly_severity,
         "forecast": _forecast(router.name, outlook),
@@ -119,8 +119,10 @@ def _resilience(resilience: Resilience, name: str, now_s: float) -> dict[str, An
     }
 
 
-def _designated(cycle: Cycle, router: str) -> tuple[str, ...]:
-    return cycle.candidates.get(router, ())[: cycle.config.shadows.per_router]
+def _shadows(state: RoutesState, resilience: Resilience, router: str) -> list[str]:
+    """Those that take its traffic now; else those that would."""
+    in_use = [name for name, _ in state.of(router).split]
+    return in_use or list(resilience.desired.shadows.get(router, ()))
 
 
 def _forecast(router: str, outlook: Outlook | None) -> dict[str, Any] | None:

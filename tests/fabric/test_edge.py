@@ -155,7 +155,9 @@ def test_every_new_connection_is_reported(edge: Programmed) -> None:
         pytest.param(tcp(9000, version=5), "malformed", id="version 5"),
         pytest.param(tcp(9000, ihl=3), "malformed", id="header too short"),
         pytest.param(labelled(999, reply(1), to="e1"), "untrusted", id="label of a client"),
-        pytest.param(labelled(B1, reply(1), to="e1", ttl=1), "untrusted", id="old label of a client"),
+        pytest.param(
+            labelled(B1, reply(1), to="e1", ttl=1), "untrusted", id="old label of a client"
+        ),
         pytest.param(
             bytes(Ether(dst=mac("e1")) / IP(dst="192.0.2.1") / UDP()), "unroutable", id="no route"
         ),

@@ -74,7 +74,7 @@ def test_a_router_with_a_cut_link_is_relieved_until_the_link_is_back(
     async def story(world: World) -> None:
         at_s = time.monotonic()
         for end in ("um-r1-1", "um-s1-3"):  # a bucket too small for any packet
-            tc("add", end, *"root tbf rate 8bit burst 10 limit 10".split())
+            tc("add", end, "root", "tbf", "rate", "8bit", "burst", "10", "limit", "10")
         await world.until(lambda: "r1" in world.controller.resilience.desired.targets, "r1 is away")
         assert "its link to s1 is cut" in world.controller.decisions(router="r1")[0]["reason"]
         found = await world.aftermath(at_s, 3.0)
