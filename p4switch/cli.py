@@ -72,7 +72,15 @@ def _run(options: Options) -> int:
     gc.set_threshold(*GC_THRESHOLDS)
     # Blocked before any thread starts, so that only sigwait below ever sees them.
     stop_signals = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)
+    try:
+        _serve(options, stop_signals)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)  # for a caller that goes on
+    return 0
+
+
+def _serve(options: Options, stop_signals: set[signal.Signals]) -> None:
     switch = Switch(
         options.device_id,
         options.grpc_address,
@@ -93,7 +101,6 @@ def _run(options: Options) -> int:
         LOG.info("stopping after %s", signal.Signals(received).name)
         for number, stats in switch.port_stats().items():
             LOG.info("port %d: %s", number, stats)
-    return 0
 
 
 def _set_up_log(options: Options) -> None:

@@ -64,6 +64,7 @@ class Answerer:
 
     def run(self) -> None:
         """Answer until SIGTERM."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # a parent may have blocked it
         signal.signal(signal.SIGTERM, self._end)
         print(json.dumps({"kind": "ready"}), flush=True)
         report_s = time.monotonic()

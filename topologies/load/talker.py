@@ -100,6 +100,7 @@ class Talker:
 
     def run(self) -> None:
         """Talk until SIGTERM."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # a parent may have blocked it
         signal.signal(signal.SIGTERM, self._end)
         signal.signal(signal.SIGUSR1, self._renew)
         start_s = time.monotonic()
