@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
+from controller.act.errors import NodeDown
 from controller.desired import Desired
 from controller.model import Kind
 from controller.plan.liveness import Change, Status
@@ -27,6 +28,7 @@ LOG = logging.getLogger(__name__)
 
 POLL_S = 0.05
 AGAIN_S = 2.0
+SETTLE_S = 0.1
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -199,12 +201,22 @@ class Failover:
                     own.handed.add(name)
         self._note(name, "its connections go to its shadows")
         outcome = await own.apply(told=(name,))
+        takers = desired.targets.get(name, ())
+        await self._give_up(name, takers)
         self._note(name, "drained")
         self._troubles.end(f"drain {name}")
-        takers = desired.targets.get(name, ())
         reason = f"a person asked to drain {name}: {listed(takers)} took over its connections"
         inputs = {"duration_s": time.perf_counter() - began_s}
         own.decide(Kind.DRAIN, name, takers, "manual", reason, outcome, inputs)
+
+    async def _give_up(self, name: str, takers: Sequence[str]) -> None:
+        """A drained router stops counting connections that its shadows carry by now."""
+        await asyncio.sleep(SETTLE_S)  # for packets that were on their way to it
+        try:
+            if takers:
+                await self._resync.disown(name, takers[0])
+        except (NodeDown, TimeoutError) as error:  # it does so before it comes home, too
+            LOG.info("%s: %s", name, error)
 
     async def _bring_home(self, name: str, *, ordered: bool = False) -> None:
         """A returning or undrained router gets what it missed, then its bindings, then its share."""
@@ -261,6 +273,8 @@ class Failover:
         others = tuple(dict.fromkeys((*holders, *primaries)))
         # First all that it is to own: what somebody else took over is then known to be theirs.
         self._note(name, f"{listed(holders)} give back what they hold of it")
+        if holders:
+            await self._resync.disown(name, holders[0])
         await _all(self._resync.give_back(holder, name) for holder in holders)
         self._note(name, f"{listed(others)} tell it their connections")
         await _all(self._resync.tell(holder, name) for holder in others)

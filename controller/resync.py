@@ -58,6 +58,7 @@ class Driver(Protocol):
         session: int = 0,
         origins: int = 0,
         generation: int = 0,
+        owner: int = 0,
         pause_s: float = 0.0,
         progress: Callable[[int, int], None] | None = None,
     ) -> ScanResult: ...
@@ -290,6 +291,17 @@ class Resync:
                 f"{holder} could not give {router} its connections: "
                 f"{passes.received} of {passes.sent} came in the last of {passes.passes} passes"
             )
+
+    async def disown(self, router: str, holder: str) -> None:
+        """Let a router give up what it owned, as replicas of `holder`: others carry it by now. What is
+        its own again, give_back tells it; a connection that still comes to it is adopted.
+        """
+        await self._driver.walk(
+            router,
+            mode=ScanMode.DISOWN,
+            owner=self._desired.number(router, holder),
+            pause_s=PAUSE_S,
+        )
 
     async def tell(self, holder: str, router: str) -> None:
         """Let a returned router know the connections that a shadow, or a primary, holds by now."""

@@ -256,6 +256,7 @@ class FabricDriver:
         session: int = 0,
         origins: int = 0,
         generation: int = 0,
+        owner: int = 0,
         pause_s: float = 0.0,
         progress: Callable[[int, int], None] | None = None,
     ) -> ScanResult:
@@ -270,6 +271,7 @@ class FabricDriver:
             session=session,
             origins=origins,
             generation=generation,
+            owner=owner,
             pause_s=pause_s,
             progress=progress,
         )

@@ -365,6 +365,7 @@ class NodeLink:
         session: int = 0,
         origins: int = 0,
         generation: int = 0,
+        owner: int = 0,
         records: list[Record] | None = None,
         timeout_s: float = SCAN_TIMEOUT_S,
     ) -> ScanResult:
@@ -372,7 +373,8 @@ class NodeLink:
 
         The modes FULL and GIVE send those entries to the clone session `session` whose origin's bit is set in
         `origins`; `records` takes those that come to the controller. SWEEP frees replicas that are not of
-        `generation`. Raises NodeDown, or TimeoutError when the answer (or one of the records) was lost.
+        `generation`. DISOWN makes owned entries replicas of the primary with the number `owner`. Raises NodeDown, or
+        TimeoutError when the answer (or one of the records) was lost.
         """
         packet = packet_out(
             b"",
@@ -383,6 +385,7 @@ class NodeLink:
             session=session,
             origins=origins,
             generation=generation,
+            owner=owner,
         )
         async with self._scanning:
             done = self._packets.expect(stop, records)

@@ -29,13 +29,15 @@ class ScanMode(IntEnum):
     FULL = 1  # send each as a FULL record
     GIVE = 2  # send each as a GIVE record
     SWEEP = 3  # free replicas of another generation
+    DISOWN = 4  # what this switch owned becomes replicas of who carries it now
 
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
     """What a scan of (a part of) the connection table found.
 
-    live: owned connections; expired: of those, how many were idle too long; sent: records sent, or replicas freed.
+    live: owned connections; expired: of those, how many were idle too long; sent: records sent, or
+    entries swept or disowned.
     """
 
     live: int
@@ -61,6 +63,7 @@ def packet_out(payload: bytes, **fields: int) -> fy.P4PacketOut:
             "session",
             "origins",
             "generation",
+            "owner",
             "sent",
         ),
         0,

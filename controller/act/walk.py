@@ -26,6 +26,7 @@ async def walk(
     session: int = 0,
     origins: int = 0,
     generation: int = 0,
+    owner: int = 0,
     pause_s: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> ScanResult:
@@ -38,7 +39,13 @@ async def walk(
     for start in range(0, size, PIECE):
         stop, began_s = min(start + PIECE, size), time.monotonic()
         piece = await link.scan(
-            start, stop, mode=mode, session=session, origins=origins, generation=generation
+            start,
+            stop,
+            mode=mode,
+            session=session,
+            origins=origins,
+            generation=generation,
+            owner=owner,
         )
         live += piece.live
         expired += piece.expired

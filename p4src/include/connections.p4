@@ -81,7 +81,7 @@ control Connections(inout headers_t hdr, inout metadata_t meta, inout standard_m
                 }
             }
         } else if (open && IS_LIVE(entry)) {
-            COUNT_EXPIRED(entry)
+            COUNT_GONE(services_expired, entry)
             expired = true;
         }
 

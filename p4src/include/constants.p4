@@ -48,6 +48,7 @@ const bit<8> SCAN_EXPIRE = 0;  // only expire what is idle, which the others do 
 const bit<8> SCAN_FULL   = 1;  // send entries as FULL records
 const bit<8> SCAN_GIVE   = 2;  // send entries as GIVE records
 const bit<8> SCAN_SWEEP  = 3;  // free replicas of another generation
+const bit<8> SCAN_DISOWN = 4;  // what this node owned becomes replicas of who carries it now
 
 // clone sessions: all shadows; the CPU; and one per peer, numbered by its label
 const bit<16> ALL_SHADOWS = 1;

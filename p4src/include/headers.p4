@@ -19,7 +19,8 @@ header packet_out_t {
     bit<16> session;      // clone session that gets a scan's records; multicast group of a burst of probes; 0 = none
     bit<16> origins;      // which entries a scan is about, one bit for each value of `replica of`
     bit<8>  generation;   // that a sweep leaves
-    bit<32> sent;         // records sent, or entries freed by a sweep, so far
+    bit<8>  owner;        // number of the primary to which a scan disowns
+    bit<32> sent;         // records sent, or entries swept or disowned, so far
 }
 
 // Switch → controller.

@@ -1,26 +1,35 @@
 // A packet-out that walks over the connection table, two indices (eight entries) a pass. It expires idle entries; it can
-// send the others as records (a pass ends with the first that it sends) or free those replicas that a resync has not
-// refreshed. It carries its own progress, and ends as a packet-in that says what it found and did.
-control ScanEntry(inout entry_t entry, inout packet_out_t scan, inout metadata_t meta, in bit<8> way, out bool freed) {
+// send the others as records (a pass ends with the first that it sends), free those replicas that a resync has not
+// refreshed, or give up what another node carries by now. It carries its own progress, and ends as a packet-in that
+// says what it found and did.
+control ScanEntry(inout entry_t entry, inout packet_out_t scan, inout metadata_t meta, in bit<8> way, out bool changed) {
     Aging() aging;
     apply {
-        freed = false;
+        changed = false;
         if (STATE(entry) != FREE && meta.record_kind == RECORD_NONE && scan.way <= way) {
             bool past;
             aging.apply(entry, meta.node, scan.now, past);
             bool chosen = ((scan.origins >> REPLICA_OF(entry)) & 1) == 1;
             if (past) {
                 if (IS_LIVE(entry)) {
-                    COUNT_EXPIRED(entry)
+                    COUNT_GONE(services_expired, entry)
                     scan.expired = scan.expired + 1;
                 }
-                freed = true;
+                entry = 0;
+                changed = true;
             } else {
-                if (IS_LIVE(entry)) { scan.live = scan.live + 1; }
-                if (scan.mode == SCAN_SWEEP) {
+                if (scan.mode == SCAN_DISOWN) {
+                    if (REPLICA_OF(entry) == 0) {
+                        if (IS_LIVE(entry)) { COUNT_GONE(services_released, entry) }
+                        scan.sent = scan.sent + 1;
+                        entry[67:64] = scan.owner[3:0];
+                        changed = true;
+                    }
+                } else if (scan.mode == SCAN_SWEEP) {
                     if (chosen && REPLICA_OF(entry) != 0 && (bit<8>)GENERATION(entry) != scan.generation) {
                         scan.sent = scan.sent + 1;
-                        freed = true;
+                        entry = 0;
+                        changed = true;
                     }
                 } else if (scan.mode != SCAN_EXPIRE && chosen) {
                     meta.record_session = scan.session;
@@ -39,8 +48,8 @@ control ScanEntry(inout entry_t entry, inout packet_out_t scan, inout metadata_t
                     scan.sent = scan.sent + 1;
                     scan.way = way + 1;
                 }
+                if (IS_LIVE(entry)) { scan.live = scan.live + 1; }
             }
-            if (freed) { entry = 0; }
         }
     }
 }
@@ -53,19 +62,19 @@ control ScanIndex(inout packet_out_t scan, inout metadata_t meta) {
     apply {
         if (scan.cursor < scan.limit && scan.cursor < MAX_ENTRIES && meta.record_kind == RECORD_NONE) {
             entry_t entry;
-            bool freed;
+            bool changed;
             connections_0.read(entry, scan.cursor);
-            in_0.apply(entry, scan, meta, 0, freed);
-            if (freed) { connections_0.write(scan.cursor, entry); }
+            in_0.apply(entry, scan, meta, 0, changed);
+            if (changed) { connections_0.write(scan.cursor, entry); }
             connections_1.read(entry, scan.cursor);
-            in_1.apply(entry, scan, meta, 1, freed);
-            if (freed) { connections_1.write(scan.cursor, entry); }
+            in_1.apply(entry, scan, meta, 1, changed);
+            if (changed) { connections_1.write(scan.cursor, entry); }
             connections_2.read(entry, scan.cursor);
-            in_2.apply(entry, scan, meta, 2, freed);
-            if (freed) { connections_2.write(scan.cursor, entry); }
+            in_2.apply(entry, scan, meta, 2, changed);
+            if (changed) { connections_2.write(scan.cursor, entry); }
             connections_3.read(entry, scan.cursor);
-            in_3.apply(entry, scan, meta, 3, freed);
-            if (freed) { connections_3.write(scan.cursor, entry); }
+            in_3.apply(entry, scan, meta, 3, changed);
+            if (changed) { connections_3.write(scan.cursor, entry); }
             if (meta.record_kind == RECORD_NONE || scan.way == 4) {
                 scan.cursor = scan.cursor + 1;
                 scan.way = 0;

@@ -62,10 +62,10 @@ control Aging(in entry_t entry, in node_t node, in tick_t now, out bool past) {
     }
 }
 
-// An owned connection ends here: it was idle too long.
-#define COUNT_EXPIRED(e) \
+// An owned connection is no longer this node's: `counter` says why.
+#define COUNT_GONE(counter, e) \
     bit<32> live; \
     live_connections.read(live, 0); \
     live_connections.write(0, live - 1); \
-    services_expired.count((bit<32>)SERVICE(e));
+    counter.count((bit<32>)SERVICE(e));
 #define IS_LIVE(e) (STATE(e) != FREE && STATE(e) != CLOSING && REPLICA_OF(e) == 0)

@@ -11,7 +11,7 @@ from scapy.layers.l2 import Ether
 
 from controller.act.packets import ScanMode
 from controller.model import PrimaryRow
-from harness.packets import label_of, labelled, tcp
+from harness.packets import arriving, label_of, labelled, tcp
 from harness.programmed import Make, Programmed
 from harness.replicas import (
     GENERATION,
@@ -22,6 +22,7 @@ from harness.replicas import (
     exchange,
     kind_of,
     made,
+    others,
     received,
     records,
     replicating,
@@ -35,11 +36,6 @@ from topologies.layers import ReplicaRecord
 
 SPINE_1, SPINE_2 = 1, 2
 OWNED, OF_R2, OF_R3 = 1, 1 << NUMBER, 1 << NUMBER + 1
-
-
-def arriving(sport: int, flags: str = "S", payload: bytes = b"") -> bytes:
-    """The client's packet as the edge sends it to r1."""
-    return labelled(R1, tcp(sport, flags, payload=payload), to="r1")
 
 
 @pytest.fixture
@@ -242,6 +238,44 @@ def test_a_sweep_of_the_generation_in_force_frees_nothing(node: Programmed) -> N
     deliver(node, SPINE_2, *[made("open", 5000 + n, n) for n in range(6)])
     assert scanned(node, ScanMode.SWEEP, origins=OF_R2, generation=GENERATION).sent == 0
     assert len(table(node)) == 6
+
+
+def test_what_is_disowned_is_neither_live_nor_lost(node: Programmed) -> None:
+    deliver(node, SPINE_2, made("open", 2000, 0), made("open", 3000, 0, origin=R3))
+    talk(node, arriving(1000), arriving(1001), arriving(1001, "A"), arriving(1002))
+    talk(node, arriving(1002, "FA"))
+    before = said(table(node))
+    result = scanned(node, ScanMode.DISOWN, owner=NUMBER + 1)
+    assert (result.sent, result.live) == (3, 0)
+    assert table(node, OWNED) == {}
+    assert table(node, OF_R2).keys() == {signature(2000)}
+    of_r3 = {signature(port) for port in (1000, 1001, 1002, 3000)}
+    assert table(node, OF_R3).keys() == of_r3
+    assert said(table(node)) == before
+    assert counted(node, "services_released", WEB) == [2], "the closing one was not live"
+    assert scanned(node, ScanMode.EXPIRE).live == 0
+    assert scanned(node, ScanMode.DISOWN, owner=NUMBER + 1).sent == 0
+
+
+def test_a_disowned_connection_that_comes_again_is_adopted(node: Programmed) -> None:
+    node.weights(weighted(WEB, {B2: 100}))
+    talk(node, arriving(1000), arriving(1000, "A"))
+    scanned(node, ScanMode.DISOWN, owner=NUMBER)
+    node.weights(weighted(WEB, {B1: 100}))
+    out = talk(node, arriving(1000, "PA", b"x"))
+    [(_, _, told)] = records(out)
+    assert (kind_of(told), told.binding) == ("adopt", B2)
+    assert [label_of(packet) for _, packet in others(out)] == [B2]
+    assert scanned(node, ScanMode.EXPIRE).live == 1
+
+
+def test_a_disowned_connection_is_owned_again_when_it_is_given_back(node: Programmed) -> None:
+    talk(node, arriving(1000), arriving(1001))
+    scanned(node, ScanMode.DISOWN, owner=NUMBER)
+    deliver(node, SPINE_2, made("give", 1000, 0, age=1), made("full", 1001, 1, age=0))
+    assert table(node, OWNED).keys() == {signature(1000)}
+    assert table(node, OF_R2).keys() == {signature(1001)}
+    assert scanned(node, ScanMode.EXPIRE).live == 1
 
 
 def test_records_of_a_scan_are_labelled_datagrams_like_all_others(node: Programmed) -> None:

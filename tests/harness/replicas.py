@@ -175,12 +175,20 @@ def scanned(
     session: int = 0,
     origins: int = 0xFFFF,
     generation: int = 0,
+    owner: int = 0,
     stop: int | None = None,
 ) -> ScanResult:
     """One scan of the whole table."""
     size = switch.plan.index_mask + 1 if stop is None else stop
     work = switch.link.scan(
-        0, size, mode=mode, session=session, origins=origins, generation=generation, timeout_s=10.0
+        0,
+        size,
+        mode=mode,
+        session=session,
+        origins=origins,
+        generation=generation,
+        owner=owner,
+        timeout_s=10.0,
     )
     return switch.run(work)
 

@@ -174,6 +174,7 @@ class SimDriver:
         session: int = 0,
         origins: int = 0,
         generation: int = 0,
+        owner: int = 0,
         pause_s: float = 0.0,
         progress: Callable[[int, int], None] | None = None,
     ) -> ScanResult:
@@ -181,7 +182,7 @@ class SimDriver:
             raise NodeDown(f"{node} is not connected")
         await asyncio.sleep(0)
         assert self.applied is not None
-        found = self.replicas.walk(self.applied, node, mode, session, origins, generation)
+        found = self.replicas.walk(self.applied, node, mode, session, origins, generation, owner)
         if progress is not None:
             progress(4096, 4096)
         return found

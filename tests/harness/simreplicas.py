@@ -59,6 +59,7 @@ class Replicas:
         session: int,
         origins: int,
         generation: int,
+        owner: int,
     ) -> ScanResult:
         table = self.table(node)
         chosen = [key for key, (number, _) in table.items() if origins >> number & 1]
@@ -68,6 +69,11 @@ class Replicas:
             for key in old:
                 del table[key]
             sent = len(old)
+        elif mode is ScanMode.DISOWN:
+            assert owner in {row.number for row in plan.node(node).primaries}
+            given_up = self.owned(node)
+            table.update(dict.fromkeys(given_up, (owner, 0)))
+            sent = len(given_up)
         elif mode is not ScanMode.EXPIRE:
             receiver = next(one.node for one in plan.nodes if one.label == session)
             sessions = {row.id for row in plan.node(node).sessions}

@@ -169,6 +169,24 @@ def test_a_router_that_was_stopped_for_a_while_is_brought_up_to_date(tmp_path: P
     play(tmp_path, story)
 
 
+def test_a_router_that_hung_does_not_own_what_its_shadows_took_over(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        replicas = world.driver.replicas
+        opened(world, "r1", range(30))
+        world.driver.dead.add("r1")
+        await until(lambda: bindings(world)["r1"] == ["r2", "r3"])
+        for key in range(10):  # r2 carries them
+            replicas.table("r2")[key] = (0, 0)
+            replicas.table("r3")[key] = (number(world, "r3", "r2"), 0)
+        for key in range(10, 20):  # they were closed, and are forgotten
+            del replicas.table("r2")[key], replicas.table("r3")[key]
+        world.driver.dead.discard("r1")
+        await until(lambda: bindings(world) == home())
+        assert replicas.owned("r1") == set(range(20, 30))
+
+    play(tmp_path, story)
+
+
 def test_a_stand_in_that_dies_as_well_is_replaced(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         world.driver.lose("r1")
@@ -230,6 +248,7 @@ def test_draining_moves_new_connections_then_state_then_bindings(tmp_path: Path)
         assert world.router()["drained"]
         await until(lambda: "drain" in kinds(world, "r1"))
         assert set(seen) == {0}
+        assert replicas.owned("r1") == set()
         assert bindings(world)["r1"] == ["r2", "r3"]
         await world.turns(2)
         assert world.share(label=301) == 0

@@ -19,7 +19,7 @@ ARP_FOR_NOBODY = bytes.fromhex("ffffffffffff0200000000010806") + bytes.fromhex(
 def scan(limit: int) -> bytes:
     """A packet-out that walks over the connection table up to `limit`."""
     kind, start = 1, 0
-    return bytes([0, 0, kind]) + start.to_bytes(4, "big") + limit.to_bytes(4, "big") + bytes(23)
+    return bytes([0, 0, kind]) + start.to_bytes(4, "big") + limit.to_bytes(4, "big") + bytes(24)
 
 
 def test_a_packet_that_comes_during_a_scan_does_not_wait_for_its_end() -> None:
