@@ -11,8 +11,9 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
+from controller.act.probes import ProbeAnswer
 from controller.config import Config
 from controller.latency import Latencies
 from controller.loadtest import LoadTester, ProbingFailed, plain
@@ -34,20 +35,13 @@ from controller.plan.shadows_state import (
     peers,
     to_json,
 )
-from controller.prober import Prober
+from controller.prober import StatefulProber
 
 FIRST_TEST_S = 5.0  # after the start
 NEXT_TEST_S = 0.5  # between looks for a shadow that is to be tested
 DANGER = 0.2  # breach probability from which a router's shadows are tested as if in use
 RANKED_CYCLES = 10  # the order of the spare candidates is looked at again after so many
 TENURE = 2  # times the patience: how long a shadow stays one before a better one may replace it
-
-
-class Driver(Prober, Protocol):
-    """What is needed of the fabric driver."""
-
-    def status(self) -> Mapping[str, Any]:
-        """Switch → state of its connection."""
 
 
 class Assignments:
@@ -57,7 +51,7 @@ class Assignments:
         self,
         config: Config,
         fabric: Fabric,
-        driver: Driver,
+        driver: StatefulProber,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
@@ -78,7 +72,12 @@ class Assignments:
             silent_cycles=max(1, patience // 3),
             overrides=dict(rules.overrides),
         )
-        self.latencies = Latencies(fabric, driver, period_s=rules.probe_period_ms / 1000.0)
+        self.latencies = Latencies(
+            fabric,
+            driver,
+            named=rules.overrides,
+            period_s=rules.probe_period_ms / 1000.0,
+        )
         load = config.load_test
         self.tester = LoadTester(
             fabric,
@@ -153,13 +152,11 @@ class Assignments:
         await self.latencies.run()
 
     def table(self) -> list[dict[str, Any]]:
-        """All assignments, JSON-able (`serve/schemas.ShadowsState`)."""
+        """All assignments, JSON-able (`serve/shadow_schemas.AssignmentState`)."""
         return [self._row(name) for name in self._routers]
 
     def why(self, router: str) -> dict[str, Any]:
         """One assignment with all candidates, JSON-able; KeyError when there is no such router."""
-        if router not in self._routers:
-            raise KeyError(router)
         now_s = self._clock()
         found = []
         for one in explain(self.state, self._inputs, self.settings, router):
@@ -208,7 +205,7 @@ class Assignments:
             "carries_pps": carries,
         }
 
-    def _answered(self, node: str, answer: Any) -> None:
+    def _answered(self, node: str, answer: ProbeAnswer) -> None:
         if not self.latencies.answered(node, answer):
             self.tester.answered(node, answer)
 

@@ -13,8 +13,9 @@ from typing import Protocol
 from controller.act.shares import ShareWriter
 from controller.config import Config
 from controller.model import Fabric, FabricPlan, Hop, Idle, Stage, TargetRow
-from controller.plan.fabric import fabric_plan, primary_numbers
+from controller.plan.fabric import fabric_plan
 from controller.plan.failover_memory import FailoverState, Pair
+from controller.plan.replicas import primary_numbers
 
 MOST_PEERS = 3  # edges that get an edge's records
 GENERATIONS = 16

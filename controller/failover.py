@@ -20,7 +20,7 @@ from controller.act.errors import NodeDown
 from controller.desired import Desired
 from controller.model import Kind
 from controller.plan.liveness import Change, Status
-from controller.resync import Resync
+from controller.resync import Resync, SyncError
 from controller.stand_ins import StandIns, listed
 from controller.trouble import Troubles
 
@@ -28,6 +28,7 @@ LOG = logging.getLogger(__name__)
 
 POLL_S = 0.05
 AGAIN_S = 2.0
+DRAIN, RETURN = "drain", "return"  # what is tried again: the names of their troubles
 SETTLE_S = 0.1
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -89,11 +90,11 @@ class Failover:
         """Take up what was under way."""
         own = self.stand_ins
         for name in own.drained - own.handed:
-            self._begin(name, partial(self._hand_over, name))
+            self._begin(name, DRAIN, partial(self._hand_over, name))
         for name in own.coming:
-            self._begin(name, partial(self._bring_home, name))
+            self._begin(name, RETURN, partial(self._bring_home, name))
         for name in own.handed:
-            self._note(name, "drained")
+            self._drained(name)
 
     def changed(self, change: Change) -> None:
         """A router's status changed."""
@@ -105,10 +106,10 @@ class Failover:
             own.coming.discard(name)
             if name in own.drained:
                 own.handed.add(name)
-                self._note(name, "drained")
+                self._drained(name)
             own.do(own.apply(change))
         elif change.after is Status.RETURNING and name not in own.drained:
-            self._begin(name, lambda: self._bring_home(name))
+            self._begin(name, RETURN, partial(self._bring_home, name))
 
     def drain(self, name: str) -> None:
         """Take a router out of service without losing a connection. ValueError, naming the remedy,
@@ -129,10 +130,10 @@ class Failover:
         own.drained.add(name)
         if name in self._desired.targets:  # dead, or on its way home: its shadows have it all
             own.handed.add(name)
-            self._note(name, "drained")
+            self._drained(name)
             own.do(own.apply())
         else:
-            self._begin(name, lambda: self._hand_over(name))
+            self._begin(name, DRAIN, partial(self._hand_over, name))
         self._remember()
 
     def undrain(self, name: str) -> None:
@@ -147,9 +148,9 @@ class Failover:
         own.handed.discard(name)
         if name not in own.dead():
             own.coming.add(name)
-            self._begin(name, lambda: self._bring_home(name, ordered=True))
+            self._begin(name, RETURN, partial(self._bring_home, name, ordered=True))
         elif own.sight is not None and own.sight.status(name) is Status.RETURNING:
-            self._begin(name, lambda: self._bring_home(name, ordered=True))
+            self._begin(name, RETURN, partial(self._bring_home, name, ordered=True))
         else:
             self.moves.pop(name, None)  # it comes home when it lives
         self._remember()
@@ -161,13 +162,16 @@ class Failover:
             if own.sight is not None:
                 own.sight.empty(name)
         elif name in self._desired.shadows:
-            own.do(self._refill_edge(name))
+            self._resync.refilling.add(name)
+            self._begin(name, RETURN, partial(self._refill_edge, name))
 
     async def _refill_edge(self, name: str) -> None:
         """An edge gets its connections from its peers."""
         peers = [one for one in self._desired.shadows.get(name, ()) if self.stand_ins.holds(one)]
         await _all(self._resync.give_back(peer, name) for peer in peers)
         await _all(self._resync.tell(peer, name) for peer in peers)
+        self._resync.refilling.discard(name)
+        self.moves.pop(name, None)
         for peer in peers:
             self._resync.want(name, peer, f"{name} returned")
 
@@ -184,27 +188,27 @@ class Failover:
         began_s = time.perf_counter()
         own, desired = self.stand_ins, self._desired
         while name not in own.handed:
+            if own.dry:
+                self._note(name, "the end of the dry run is awaited")
+                await asyncio.sleep(POLL_S)
+                continue
             self._note(name, "new connections go to its shadows")
             await own.apply(told=(name,))
             before, takers = desired.shadows, own.takers(name)
+            if not takers:
+                raise NodeDown(f"no shadow of {name} lives and is connected")
             desired.pinned[name] = tuple(dict.fromkeys((*before.get(name, ()), *takers)))
-            try:
-                await own.pair_up(before)
-                for taker in takers:
-                    self._note(name, f"its connections are copied to {taker}")
-                    await self._resync.pair(name, taker, f"{name} is drained")
-            except Exception as error:
-                self._failed("drain", name, error)
-                await asyncio.sleep(AGAIN_S)
-            else:
-                if takers and takers == own.takers(name):
-                    own.handed.add(name)
+            await own.pair_up(before)
+            for taker in takers:
+                self._note(name, f"its connections are copied to {taker}")
+                await self._resync.pair(name, taker, f"{name} is drained")
+            if takers == own.takers(name) and not own.dry:
+                own.handed.add(name)
         self._note(name, "its connections go to its shadows")
         outcome = await own.apply(told=(name,))
         takers = desired.targets.get(name, ())
         await self._give_up(name, takers)
-        self._note(name, "drained")
-        self._troubles.end(f"drain {name}")
+        self._drained(name)
         reason = f"a person asked to drain {name}: {listed(takers)} took over its connections"
         inputs = {"duration_s": time.perf_counter() - began_s}
         own.decide(Kind.DRAIN, name, takers, "manual", reason, outcome, inputs)
@@ -222,18 +226,10 @@ class Failover:
         """A returning or undrained router gets what it missed, then its bindings, then its share."""
         began_s = time.perf_counter()
         own = self.stand_ins
-        refilled = False
-        while not refilled:
-            await self._proven(name)
-            async with self._one:
-                try:
-                    if name in self._desired.targets:
-                        await self._refill(name)
-                    refilled = True
-                except Exception as error:
-                    self._failed("return", name, error)
-            if not refilled:
-                await asyncio.sleep(AGAIN_S)
+        await self._proven(name)
+        async with self._one:
+            if name in self._desired.targets:
+                await self._refill(name)
         takers = self._desired.targets.get(name, ())
         self._note(name, "its connections come home")
         own.coming.discard(name)
@@ -241,7 +237,6 @@ class Failover:
             own.sight.home(name)
         outcome = await own.apply(told=(name,))
         self.moves.pop(name, None)
-        self._troubles.end(f"return {name}")
         kind = Kind.UNDRAIN if ordered else Kind.FAILBACK
         why = f"a person asked to undrain {name}" if ordered else f"{name} answers again"
         gave = f"{listed(takers)} gave back its connections" if takers else "it had kept them"
@@ -284,27 +279,39 @@ class Failover:
         if known is None or known.step != step:
             self.moves[name] = Move(step, self._clock(), known.error if known else None)
 
+    def _drained(self, name: str) -> None:
+        self.moves[name] = Move("drained", self._clock())
+
     def _failed(self, what: str, name: str, error: Exception) -> None:
         text = str(error) or type(error).__name__
         move = self.moves.get(name) or Move("it is tried again", self._clock())
         self.moves[name] = replace(move, error=text)
         self._troubles.begin(f"{what} {name}", text)
 
-    def _begin(self, name: str, work: Work) -> None:
+    def _begin(self, name: str, what: str, work: Work) -> None:
         self._stop(name)
-        self._tasks[name] = asyncio.create_task(self._guard(name, work))
+        self._tasks[name] = asyncio.create_task(self._guard(name, what, work))
 
     def _stop(self, name: str) -> None:
+        for what in (DRAIN, RETURN):
+            self._troubles.end(f"{what} {name}")
         task = self._tasks.pop(name, None)
         if task is not None:
             task.cancel()
 
-    async def _guard(self, name: str, work: Work) -> None:
-        try:
-            await work()
-        except Exception as error:
-            self._failed("return", name, error)
-            LOG.exception("%s: its hand-over or return failed", name)
+    async def _guard(self, name: str, what: str, work: Work) -> None:
+        """Do it, again and again until it is done."""
+        while True:
+            try:
+                await work()
+                self._troubles.end(f"{what} {name}")
+                return
+            except (NodeDown, SyncError, TimeoutError) as error:
+                self._failed(what, name, error)
+            except Exception as error:
+                self._failed(what, name, error)
+                LOG.exception("%s %s: it is tried again", what, name)
+            await asyncio.sleep(AGAIN_S)
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -13,16 +13,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
-from typing import Protocol
 
 from controller.act.probes import ProbeAnswer
 from controller.model import Fabric, Stage
-from controller.plan.shadows_near import configured_ms, trips
+from controller.plan.shadows_near import Named, configured_ms, trips
 from controller.plan.shadows_state import Trip
-from controller.prober import Prober
+from controller.prober import StatefulProber, round_trip_ms
 
 PROBE_KIND = 0xC1  # the first byte of these probes' ids
 SAMPLES = 9  # the median of so many
@@ -31,22 +30,7 @@ STALE_S = 120.0  # an older answer says nothing about today
 QUICK_S = 0.1  # between the turns until every pair had its first samples
 LONGEST_MS = 10_000.0
 REFRESHED = 100  # primaries looked at in one call of `trips`
-CLOCK_US = 1 << 48
 PORTS = range(50110, 50117)  # each may take another of the equal paths
-
-
-class NodeState(Protocol):
-    """State of the connection to a switch."""
-
-    @property
-    def up(self) -> bool: ...
-
-
-class Driver(Prober, Protocol):
-    """What is needed of the fabric driver."""
-
-    def status(self) -> Mapping[str, NodeState]:
-        """Switch → state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +44,22 @@ class RoundTrip:
 
 
 class Latencies:
-    """All pairs of one or more stages. Feed `answered` with the driver's probe answers."""
+    """All pairs of one or more stages. Feed `answered` with the driver's probe answers.
+
+    named: shadows by configuration (`plan/shadows_near`).
+    """
 
     def __init__(
         self,
         fabric: Fabric,
-        driver: Driver,
+        driver: StatefulProber,
         *,
         stages: tuple[Stage, ...] = (Stage.ROUTER,),
+        named: Named | None = None,
         period_s: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.configured = {stage: configured_ms(fabric, stage) for stage in stages}
+        self.configured = {stage: configured_ms(fabric, stage, named) for stage in stages}
         self._driver = driver
         self._period_s = period_s
         self._clock = clock
@@ -86,8 +74,6 @@ class Latencies:
         self._known: dict[Stage, dict[str, dict[str, Trip]]] = {}
         self._calls = 0
         self._turn = 0
-        self.sent = 0
-        self.answers = 0
 
     def answered(self, node: str, answer: ProbeAnswer) -> bool:
         """Take a probe's answer; False when it is not one of these probes."""
@@ -96,12 +82,11 @@ class Latencies:
         index = answer.id & 0xFFFFFF
         if index >= len(self._pairs) or self._pairs[index][0] != node:
             return False
-        ms = ((answer.received_us - answer.sent_us) % CLOCK_US) / 1000.0
+        ms = round_trip_ms(answer)
         if ms <= LONGEST_MS:
             pair = self._pairs[index]
             self._samples.setdefault(pair, deque(maxlen=SAMPLES)).append(ms)
             self._answered_s[pair] = self._clock()
-            self.answers += 1
         return True
 
     def measured(self, primary: str, name: str) -> RoundTrip | None:
@@ -137,8 +122,8 @@ class Latencies:
             known |= trips({primary: configured[primary]}, measured)
         return dict(known)
 
-    async def turn(self) -> int:
-        """One probe from every connected switch, to the next in its turn; returns how many."""
+    async def turn(self) -> None:
+        """One probe from every connected switch, to the next in its turn."""
         status = self._driver.status()
         turn, self._turn = self._turn, self._turn + 1
         sending = []
@@ -155,10 +140,9 @@ class Latencies:
                     source_port=PORTS[round_number % len(PORTS)],
                 )
             )
-        results = await asyncio.gather(*sending, return_exceptions=True)
-        sent = sum(not isinstance(result, BaseException) for result in results)
-        self.sent += sent
-        return sent
+        await asyncio.gather(
+            *sending, return_exceptions=True
+        )  # one that is gone keeps nobody waiting
 
     async def run(self) -> None:
         """Probe until cancelled."""

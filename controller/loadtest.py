@@ -28,7 +28,7 @@ from controller.plan.capacity import (
     rates,
 )
 from controller.plan.paths import next_hops
-from controller.prober import Prober
+from controller.prober import Prober, round_trip_ms
 
 PROBE_KIND = 0xC2  # the first byte of these probes' ids
 SINGLES = 48  # up to so many probes in a step go one by one; more go in bursts
@@ -37,7 +37,6 @@ TRIES = 4
 SETTLE_S = 0.03  # after a step, for what is still under way
 LATE_S = 0.1  # and once more when something is missing
 KEPT = 4  # results per shadow
-CLOCK_US = 1 << 48
 PORTS = range(50120, 50136)
 
 
@@ -128,7 +127,7 @@ class LoadTester:
         return result
 
     async def _idle_ms(self, edge: str, shadow: str) -> float:
-        found = [_ms(await self._ask(edge, shadow, 0)) for _ in range(3)]
+        found = [round_trip_ms(await self._ask(edge, shadow, 0)) for _ in range(3)]
         return median(found)
 
     async def _step(self, edge: str, shadow: str, rate: float, sizes: Sequence[int]) -> Step:
@@ -162,7 +161,6 @@ class LoadTester:
         groups: tuple[int, ...] = self._ports[edge].get(shadow, ()) if each > 1 else (0,)
         if not groups:
             raise ProbingFailed(f"{edge} has no path to {shadow}")
-        gap_s = each / rate
         start_s = time.perf_counter()
         sent = 0
         while sent < total:
@@ -182,8 +180,7 @@ class LoadTester:
                 turn=number,
             )
             sent += each
-        lasted_s = max(time.perf_counter() - start_s, (sent / each) * gap_s)
-        return sent, lasted_s
+        return sent, max(time.perf_counter() - start_s, sent / rate)
 
     async def _ask(self, edge: str, shadow: str, flags: int) -> ProbeAnswer:
         """A probe that comes back to the controller with the counts."""
@@ -226,10 +223,6 @@ class LoadTester:
             )
         except Exception as error:
             raise ProbingFailed(f"{edge}: {error}") from error
-
-
-def _ms(answer: ProbeAnswer) -> float:
-    return ((answer.received_us - answer.sent_us) % CLOCK_US) / 1000.0
 
 
 def plain(result: LoadResult, now_s: float) -> Mapping[str, object]:

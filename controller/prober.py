@@ -1,11 +1,13 @@
-"""What those who probe need of the fabric driver."""
+"""What those who probe need of the fabric driver, and what its answers say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from controller.act.probes import ProbeAnswer
+
+CLOCK_US = 1 << 48  # a switch stamps with 48 bits
 
 
 class Prober(Protocol):
@@ -25,3 +27,15 @@ class Prober(Protocol):
         group: int = 0,
     ) -> None:
         """Send a probe, or with a group a burst of them; raises NodeDown when it is not connected."""
+
+
+class StatefulProber(Prober, Protocol):
+    """And knows the state of its connections."""
+
+    def status(self) -> Mapping[str, Any]:
+        """Switch → its connection's state (`up`, `reconciled`)."""
+
+
+def round_trip_ms(answer: ProbeAnswer) -> float:
+    """How long a probe was under way; the clock may have wrapped meanwhile."""
+    return answer.round_trip_us % CLOCK_US / 1000.0

@@ -65,7 +65,7 @@ class Resilience:
             publisher,
             clock,
             config.failover.repair_period_s,
-            self.stand_ins.answers,
+            self.stand_ins.holds,
         )
         self.failover = Failover(
             driver, self.desired, self.resync, self.stand_ins, troubles, clock, remember
@@ -106,6 +106,7 @@ class Resilience:
 
     def turn(self) -> None:
         """Once a cycle: repair what the counters say was lost, write again what was not taken."""
+        self.resync.forget(self.desired.pairs())
         self.resync.watch(self._cycle.counters)
         self.stand_ins.retry()
 

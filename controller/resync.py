@@ -6,8 +6,8 @@ did not confirm (a sweep of older generations). Records may be lost here as well
 repeated: until one arrives whole, or until it is next to certain that each connection arrived in one of
 them.
 
-Losses are seen in the counters: a gap in the sequence, records that found no connection or no place, or
-fewer received than sent once the primary has fallen quiet.
+Losses are seen in the counters: a gap in the sequence, records that found no connection, or fewer
+received than sent once the primary has fallen quiet.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from controller.act.packets import ScanMode, ScanResult
@@ -114,11 +114,12 @@ class _Wanted:
     reason: str
     due_s: float
     fails: int = 0
-    done: list[asyncio.Future[None]] = field(default_factory=list)
 
 
 class Resync:
-    """All pairs of a fabric. `clock` stamps what is told; `answers`: whether a switch lives."""
+    """All pairs of a fabric. `clock` stamps what is told; `holds`: whether a switch's connections are
+    worth something. `refilling`: switches that came back empty and are not yet given what they held.
+    """
 
     def __init__(
         self,
@@ -129,9 +130,10 @@ class Resync:
         publisher: Publisher,
         clock: Callable[[], float],
         repair_period_s: float,
-        answers: Callable[[str], bool],
+        holds: Callable[[str], bool],
     ) -> None:
         self.pairs: dict[tuple[str, str], PairState] = {}
+        self.refilling: set[str] = set()
         self._labels = {switch.name: switch.label for switch in fabric.switches}
         self._driver = driver
         self._desired = desired
@@ -139,7 +141,7 @@ class Resync:
         self._publisher = publisher
         self._clock = clock
         self._repair_period_s = repair_period_s
-        self._answers = answers
+        self._holds = holds
         self._repairs = Repairs()
         self._wanted: dict[tuple[str, str], _Wanted] = {}
         self._last_s: dict[tuple[str, str], float] = {}
@@ -155,7 +157,7 @@ class Resync:
         """Resync this pair as soon as it can be."""
         pair = (primary, shadow)
         again_s = self._last_s.get(pair, float("-inf")) + self._repair_period_s
-        due_s = max(_now_s(), self._calm_s, again_s)
+        due_s = max(_now_s(), again_s)
         if pair in self._wanted:
             return
         self._wanted[pair] = _Wanted(reason, due_s)
@@ -173,7 +175,8 @@ class Resync:
         """Resync what is wanted, one pair after the other, until cancelled."""
         while True:
             now_s = _now_s()
-            due = [pair for pair, one in self._wanted.items() if one.due_s <= now_s]
+            calm = now_s >= self._calm_s
+            due = [pair for pair, one in self._wanted.items() if calm and one.due_s <= now_s]
             ready = [pair for pair in due if self._ready(*pair)]
             if ready:
                 await self._try(ready[0])
@@ -195,16 +198,19 @@ class Resync:
             what = str(error) or type(error).__name__
             wanted.fails += 1
             wanted.due_s = _now_s() + self._repair_period_s * min(8, wanted.fails)
-            self.pairs[pair] = replace(self.pairs[pair], status="failed", error=what)
-            self._troubles.begin(_trouble(pair), what)
+            if pair in self.pairs:  # else it was forgotten meanwhile
+                self._update(pair, status="failed", error=what)
+                self._troubles.begin(_trouble(pair), what)
         else:
             if self._wanted.get(pair) is wanted:
                 del self._wanted[pair]
 
     def _ready(self, primary: str, shadow: str) -> bool:
-        status = self._driver.status()
-        there = all(status[n].up and status[n].reconciled for n in (primary, shadow))
-        return there and self._answers(primary) and self._answers(shadow)
+        return not self._away(primary) and self._holds(primary) and self._holds(shadow)
+
+    def _away(self, primary: str) -> bool:
+        """What it holds is no measure of its replicas."""
+        return primary in self._desired.targets or primary in self.refilling
 
     async def pair(self, primary: str, shadow: str, reason: str) -> None:
         """Make the shadow's replicas of the primary what the primary holds. Raises SyncError, NodeDown
@@ -227,6 +233,8 @@ class Resync:
                 f"{passes.passes} passes lost records every time "
                 f"({passes.received} of {passes.sent} came in the last)"
             )
+        if self._away(primary):
+            raise SyncError(f"{primary} is away: what its shadows hold of it is worth more")
         await self._driver.walk(
             shadow,
             mode=ScanMode.SWEEP,
@@ -257,8 +265,7 @@ class Resync:
         result, pause_s = Transfer(), PAUSE_S
 
         def progress(done: int, total: int) -> None:
-            if pair is not None:
-                self.pairs[pair] = replace(self.pairs[pair], done=done, total=total)
+            self._update(pair, done=done, total=total)
 
         async with self._locks[sender]:
             while result.passes < MOST_PASSES and result.missing > MISSING:
@@ -273,13 +280,7 @@ class Resync:
                 )
                 result.add(walked.sent, await self._arrived(receiver, number, before, walked.sent))
                 pause_s = min(MOST_PAUSE_S, 2 * pause_s)
-                if pair is not None:
-                    self.pairs[pair] = replace(
-                        self.pairs[pair],
-                        passes=result.passes,
-                        sent=result.sent,
-                        received=result.received,
-                    )
+                self._update(pair, passes=result.passes, sent=result.sent, received=result.received)
         return result
 
     async def give_back(self, holder: str, router: str) -> None:
@@ -355,6 +356,10 @@ class Resync:
                 break
             await asyncio.sleep(POLL_S)
         return max(0, arrived)
+
+    def _update(self, pair: tuple[str, str] | None, **changes: Any) -> None:
+        if pair in self.pairs:
+            self.pairs[pair] = replace(self.pairs[pair], **changes)
 
     def _note(self, pair: tuple[str, str], status: str, reason: str) -> None:
         known = self.pairs.get(pair)

@@ -47,7 +47,7 @@ class Shadowing:
         self._resilience = resilience
         self._recorder = recorder
         self._clock = clock
-        self._kept = ""
+        self._remembered = False
         cycle.candidates = self.assignments.candidates
         cycle.measured = self.assignments.measured
         cycle.surging = self.surges.severity
@@ -81,9 +81,9 @@ class Shadowing:
         cycle.candidates = own.candidates
         if changed:
             self._resilience.set_shadows(own.shadows)
-        if changed or not self._kept:
-            self._kept = own.memory()
-            self._recorder.store.set_meta(MEMORY, self._kept)
+        if changed or not self._remembered:
+            self._remembered = True
+            self._recorder.store.set_meta(MEMORY, own.memory())
 
     def table(self) -> list[dict[str, Any]]:
         """Who is whose shadow, JSON-able."""

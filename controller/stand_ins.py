@@ -95,6 +95,8 @@ class StandIns:
         self._clock = clock
         self._remember = remember
         self._doubtful: set[str] = set()  # edges that may not have taken the bindings
+        self._unprogrammed: dict[str, None] = {}  # may not know their pairs, in order
+        self._programming: asyncio.Task[Any] | None = None
         self._held_back = False  # by a dry run
         self._acting: set[asyncio.Task[Any]] = set()
         self._count = 0
@@ -114,12 +116,6 @@ class StandIns:
     def away(self) -> set[str]:
         """All that get no new connections."""
         return self.dead() | self.drained | self.coming
-
-    def answers(self, name: str) -> bool:
-        """The switch can be worked with (an edge: it is connected)."""
-        if self.sight is None or name not in self.routers:
-            return bool(self._driver.status()[name].up)
-        return self.sight.status(name) is not Status.DEAD
 
     def holds(self, name: str) -> bool:
         """The switch is connected and programmed, and its connections are worth something."""
@@ -199,7 +195,7 @@ class StandIns:
         found = all_stand_ins(shadows, dead, drained, {**given, **before})
         moving = dead | self.handed | (self.coming & before.keys())
         targets = {name: own for name, own in found.items() if name in moving}
-        for name in moving & before.keys():  # nobody is left: leave it where somebody may return
+        for name in dead & before.keys():  # nobody is left: leave it where somebody may return
             targets.setdefault(name, before[name])
         # Who is still being drained goes only to those that can be given its connections.
         current = {**self._cycle.away, **targets}
@@ -217,7 +213,10 @@ class StandIns:
         self, rows: Sequence[TargetRow], edges: Sequence[str]
     ) -> tuple[tuple[str, ...], dict[str, str]]:
         """Edges that took the rows, and why others did not (yet)."""
-        tasks = {edge: self.do(self._driver.write_targets({edge: rows})) for edge in edges}
+        tasks = {}
+        for edge in edges:  # one that may have missed a row gets them all
+            own = self._desired.rows() if edge in self._doubtful else rows
+            tasks[edge] = self.do(self._driver.write_targets({edge: own}))
         if tasks:
             await asyncio.wait(tasks.values(), timeout=WRITE_S)
         written: list[str] = []
@@ -250,17 +249,27 @@ class StandIns:
         }
         # Those that take records come first: then nothing that is sent is refused.
         holders = {name for primary in changed for name in after.get(primary, ())}
-        for name in sorted(concerned, key=lambda name: (name not in holders, name)):
-            if self._driver.status()[name].up:
-                await self._driver.reconcile(name)
+        self._unprogrammed |= dict.fromkeys(
+            sorted(concerned, key=lambda name: (name not in holders, name))
+        )
+        await self._program()
+
+    async def _program(self) -> None:
+        """What is not done, `retry` does: a switch was slow, or who asked for it was ended."""
+        for name in tuple(self._unprogrammed):
+            up = self._driver.status()[name].up  # else it is programmed when it connects
+            if not up or not (await self._driver.reconcile(name)).failed:
+                self._unprogrammed.pop(name, None)
 
     def retry(self) -> None:
         """Once a cycle: write again what an edge did not take, and what a dry run held back."""
         status = self._driver.status()
         again = {edge for edge in self._doubtful if status[edge].up and status[edge].reconciled}
-        self._doubtful -= again
         if again and not self.dry:
-            self.do(self.write_bindings(self._desired.rows(), tuple(sorted(again))))
+            self.do(self.write_bindings((), tuple(sorted(again))))
+        idle = self._programming is None or self._programming.done()
+        if self._unprogrammed and idle and not self.dry:
+            self._programming = self.do(self._program())
         if self._held_back and not self.dry:
             self._held_back = False
             self.do(self.apply())

@@ -113,7 +113,7 @@ class SurgePath:
         }
         if news and await self._on_surge(news):
             elapsed_ms = (time.perf_counter() - seen_s) * 1000
-            self.reactions.append(Reaction(tuple(sorted(news)), time.time(), elapsed_ms))
+            self.reactions.append(Reaction(tuple(sorted(news)), now_s, elapsed_ms))
             LOG.info("surge on %s: written after %.1f ms", ", ".join(sorted(news)), elapsed_ms)
         return news
 

@@ -96,7 +96,7 @@ def _inside(
     """The demo inside its namespaces."""
     # What needs Mininet is loaded here: without it `run` still explains what to install.
     from topologies.daemon import DaemonError
-    from topologies.load.run import LoadError
+    from topologies.load.programs import LoadError
     from topologies.net import NetworkError
     from topologies.switches import SwitchError, choose
     from topologies.world import WorldError
@@ -117,7 +117,13 @@ def _inside(
         console.print("\nstopped; nothing is left behind")
         return 130
     except (
-        *(DemoError, DaemonError, LoadError, NetworkError, SwitchError, WorldError, OSError),
+        DemoError,
+        DaemonError,
+        LoadError,
+        NetworkError,
+        SwitchError,
+        WorldError,
+        OSError,
     ) as error:
         directory.leave()
         print(f"umbra demo: {error}\numbra demo: logs are in {directory.path}", file=sys.stderr)

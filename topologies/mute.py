@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from controller.act.fabric import FabricDriver
 from controller.act.packets import ScanMode, ScanResult
@@ -19,26 +19,8 @@ class MuteDriver(FabricDriver):
         """Set the desired state, less replication."""
         super().want(FabricPlan(tuple(replace(node, replicate=False) for node in plan.nodes)))
 
-    async def walk(
-        self,
-        node: str,
-        *,
-        mode: ScanMode,
-        session: int = 0,
-        origins: int = 0,
-        generation: int = 0,
-        pause_s: float = 0.0,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> ScanResult:
+    async def walk(self, node: str, *, mode: ScanMode, **how: Any) -> ScanResult:
         """Scans that would send records to other switches send nothing."""
         if mode in TELLING:
             return ScanResult(0, 0, 0)
-        return await super().walk(
-            node,
-            mode=mode,
-            session=session,
-            origins=origins,
-            generation=generation,
-            pause_s=pause_s,
-            progress=progress,
-        )
+        return await super().walk(node, mode=mode, **how)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.act.fabric import FabricDriver
-from controller.act.records import State
+from controller.act.records import Record, State
 
 STEP_BYTES = 65536  # a primary tells its shadows the bytes of a connection in steps of so many
 SHOWN = 20  # differences named in a report
@@ -77,11 +77,15 @@ async def read_tables(
 
 
 async def _dump(driver: FabricDriver, node: str, number: int) -> Table:
-    records = await driver.dump(node, origins=1 << number)
+    table = entries(await driver.dump(node, origins=1 << number))
+    return {one: entry for one, entry in table.items() if entry.state is not State.CLOSING}
+
+
+def entries(records: Iterable[Record]) -> dict[int, Entry]:
+    """A table that was dumped."""
     return {
         one.signature: Entry(one.binding or 0, one.state, one.service, one.size_bytes or 0)
         for one in records
-        if one.state is not State.CLOSING
     }
 
 
@@ -126,9 +130,7 @@ def _differences(holder: str, owner: str, replicas: Table, owned: Table) -> list
             found.append(f"{what} is not on {holder}")
         elif mine is None:
             found.append(f"{what} is on {holder} only")
-        elif (mine.binding, mine.state, mine.service) != (
-            *(theirs.binding, theirs.state, theirs.service),
-        ):
+        elif replace(mine, size_bytes=theirs.size_bytes) != theirs:
             found.append(f"{what} is {mine}, on {holder} {theirs}")
         elif not 0 <= mine.size_bytes - theirs.size_bytes < STEP_BYTES:
             found.append(f"{what} has {mine.size_bytes} bytes, on {holder} {theirs.size_bytes}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -47,8 +48,14 @@ def drain(
     """
     client = daemon(api, token_file)
     post(client, f"routers/{quote(name, safe='')}/drain", {})
-    state = _follow(client, name, wait_s, lambda now: bool(now["stand_ins"]))
-    _end(state, as_json, f"{name} is drained: {', '.join(state['stand_ins'])} have its connections")
+    state, done = _follow(
+        client,
+        name,
+        wait_s,
+        lambda now: now["move"] is not None and now["move"]["step"] == "drained",
+    )
+    takers = ", ".join(state["stand_ins"])
+    _end(state, as_json, f"is drained: {takers} have its connections" if done else None)
 
 
 @router.command(epilog="Example: umbra router undrain r1")
@@ -62,21 +69,25 @@ def undrain(
     """Put a drained router back into service, with its connections."""
     client = daemon(api, token_file)
     post(client, f"routers/{quote(name, safe='')}/undrain", {})
-    state = _follow(client, name, wait_s, lambda now: not now["stand_ins"] and now["move"] is None)
-    _end(state, as_json, f"{name} is in service")
+    state, done = _follow(
+        client, name, wait_s, lambda now: not now["stand_ins"] and now["move"] is None
+    )
+    _end(state, as_json, "is in service" if done else None)
 
 
-def _follow(client: Api, name: str, wait_s: float, done: Any) -> dict[str, Any]:
-    """The router's state once it is done; progress goes to stderr."""
+def _follow(
+    client: Api, name: str, wait_s: float, done: Callable[[dict[str, Any]], bool]
+) -> tuple[dict[str, Any], bool]:
+    """The router's state once it is done, and whether it is; progress goes to stderr."""
     path = f"routers/{quote(name, safe='')}"
     deadline_s = time.monotonic() + wait_s
     with err().status(f"{name} …") as shown:
         while True:
             state: dict[str, Any] = get(client, path)
-            if done(state) or wait_s == 0:
-                return state
-            move = state["move"]
-            text = _text(move)
+            finished = done(state)
+            if finished or wait_s == 0:
+                return state, finished
+            text = _text(state["move"])
             shown.update(f"{name}: {text}")
             if time.monotonic() > deadline_s:
                 fail(
@@ -94,10 +105,10 @@ def _text(move: dict[str, Any] | None) -> str:
     return f"{move['step']}{error}"
 
 
-def _end(state: dict[str, Any], as_json: bool, said: str) -> None:
+def _end(state: dict[str, Any], as_json: bool, said: str | None) -> None:
+    """said: what it is now; None while it is under way."""
     if as_json:
         print_json(state)
-    elif state["move"] is not None and state["move"]["step"] != "drained":
-        out().print(f"{state['name']}: {_text(state['move'])}", soft_wrap=True)
     else:
-        out().print(said, soft_wrap=True)
+        now = f" {said}" if said else f": {_text(state['move'])}"
+        out().print(f"{state['name']}{now}", soft_wrap=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path as FilePath
 
 from controller.config.addresses import is_loopback
 from controller.config.errors import Path, Problem
 from controller.config.sections import Backend, Client, Config, Switch, port
+from controller.plan.shadows_state import most_primaries
 
 Hosts = list[tuple[str, Sequence[Client | Backend]]]
 
@@ -297,6 +299,26 @@ def _shadows(config: Config) -> Iterator[Problem]:
                     "name another",
                 )
         yield from _twice(place, shadows)
+    yield from _overbooked(config)
+
+
+def _overbooked(config: Config) -> Iterator[Problem]:
+    """A switch knows those that it is a shadow of by numbers, and it has few of them."""
+    overrides = config.shadows.overrides
+    named: dict[str, list[Path]] = defaultdict(list)
+    for name, shadows in overrides.items():
+        for position, shadow in enumerate(shadows):
+            named[shadow].append(("shadows", "overrides", name, position))
+    for shadow, places in named.items():
+        own = len(overrides.get(shadow, ())) or config.shadows.per_router
+        most = most_primaries(own)
+        if len(places) > most:
+            yield Problem(
+                places[most],
+                f"{shadow} is named as the shadow of {len(places)} routers, it can be that of at "
+                f"most {most} (with {own} shadows of its own)",
+                f"name another for {len(places) - most} of them",
+            )
 
 
 def _failover(config: Config) -> Iterator[Problem]:

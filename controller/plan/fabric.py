@@ -28,29 +28,14 @@ from controller.plan.replicas import (
     Generations,
     Numbers,
     Shadows,
-    default_refresh_s,
     fabric_ports,
     primary_numbers,
     primary_rows,
+    refresh_s,
     session_rows,
     train_rows,
 )
 from controller.plan.slots import slots
-
-__all__ = [
-    "PROTOCOLS",
-    "Generations",
-    "Numbers",
-    "Shadows",
-    "Shares",
-    "SlotsInForce",
-    "base_shares",
-    "fabric_plan",
-    "gateway",
-    "primary_numbers",
-    "slot_set_id",
-    "target_rows",
-]
 
 PROTOCOLS = {"tcp": 6, "udp": 17}
 
@@ -93,14 +78,13 @@ def fabric_plan(
     targets: Mapping[str, Sequence[str]] | None = None,
     generations: Generations | None = None,
     numbers: Numbers | None = None,
-    refresh_s: float | None = None,
 ) -> FabricPlan:
     """The desired state. `shares` default to `base_shares`; `in_force` keeps slots where they are.
 
     shadows: switch → its shadows (routers; for edges their peers), which get its replica records.
     targets: router that is dead or drained → the shadows that stand in for it.
     generations, numbers: (holder, primary) → generation of its replicas, and the number they carry there (default:
-    `primary_numbers` of nothing before). refresh_s: how often a connection that talks refreshes its replicas.
+    `primary_numbers` of nothing before).
     """
     wanted = {**base_shares(fabric), **(shares or {})}
     hops = next_hops(fabric)
@@ -125,7 +109,7 @@ def fabric_plan(
                 sessions=session_rows(fabric, switch, shadowed, hops[switch.name]),
                 trains=train_rows(switch, fabric_ports(fabric, switch.name)),
                 replicate=any(name in hops[switch.name] for name in shadowed.get(switch.name, ())),
-                refresh_s=default_refresh_s(idle) if refresh_s is None else refresh_s,
+                refresh_s=refresh_s(idle),
             )
             for switch in fabric.switches
         )

@@ -114,10 +114,6 @@ class Liveness:
         """Router → status."""
         return {name: sight.status for name, sight in self._sights.items()}
 
-    def silent_s(self, router: str, now_s: float) -> float:
-        """Seconds since the router was last heard."""
-        return now_s - self._sights[router].heard_s
-
     @property
     def round_trip_s(self) -> float | None:
         """An upper estimate of what a round trip takes now; None before the first answer."""
@@ -239,7 +235,9 @@ class Liveness:
                     reason = f"{why}{sight.probed} quick probes went unanswered"
                     return self._turn(router, Status.DEAD, now_s, reason)
             case Status.DEAD:
-                whole = self._links.whole_since(router, sight.since_s)
+                whole = self._links.whole_since(
+                    router, sight.since_s, now_s - CUT * self.dead_after_s
+                )
                 if sight.heard_s > sight.since_s and whole:
                     return self._turn(router, Status.RETURNING, now_s, "it answers probes again")
             case Status.RETURNING:

@@ -80,12 +80,9 @@ class Repairs:
         steps = now.steps - base.steps - known.forgiven
         if steps > 0:
             return f"{steps} gap{'s' * (steps > 1)} in the sequence of records"
-        for count, before, what in (
-            (now.unknown, base.unknown, "records of connections that it does not know"),
-            (now.no_place, base.no_place, "records without a place in its table"),
-        ):
-            if count > before:
-                return f"{count - before} {what}"
+        # What has no place there, a resync gives none.
+        if now.unknown > base.unknown and now.no_place == base.no_place:
+            return f"{now.unknown - base.unknown} records of connections that it does not know"
         missing = (now.sent - base.sent) - (now.received - base.received)
         if missing > 0 and known.quiet >= QUIET_LOOKS:
             return f"{missing} record{'s' * (missing > 1)} never arrived"

@@ -131,6 +131,6 @@ def _ends(fabric: Fabric, switch: str) -> Iterator[int]:
                 yield end.number
 
 
-def default_refresh_s(idle: Idle) -> float:
-    """Often enough that a connection that talks never idles out on a shadow."""
+def refresh_s(idle: Idle) -> float:
+    """How often a connection that talks refreshes its replicas: so that it never idles out on a shadow."""
     return min(MAX_REFRESH_S, min(idle.tcp_s, idle.udp_s) / 2)

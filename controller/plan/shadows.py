@@ -24,176 +24,25 @@ Pure and deterministic. `select` makes the next state; `shadows_reasons` puts it
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from controller.model import Fabric, Stage
 from controller.plan.shadows_near import from_configuration
 from controller.plan.shadows_state import (
     CHANGES_KEPT,
-    MOST_NUMBERS,
     Change,
     Seat,
     ShadowInputs,
     ShadowSettings,
     ShadowState,
-    Trip,
     peers,
 )
+from controller.plan.shadows_table import FULL, Table
 
 SPARES = 6  # candidates beyond the shadows, for when those fail or are full
-LEAST_MS = 0.1  # nearer than this is equally near
-MOST_CROWDED = 4.0
 REVIEWED = 100  # primaries in one cycle; more take turns, or the choice would hold up the loop
-FULL = 0.05  # of its capacity available: it is full
 FOREIGN = 1e9  # what is gained by a shadow in another failure domain where there is none
-ROOMY = 0.15  # and may be chosen, or is full no longer, only with so much
-
-
-class Table:
-    """All that a choice looks at, with the assignments as they are while it is made."""
-
-    def __init__(
-        self, inputs: ShadowInputs, settings: ShadowSettings, seats: Mapping[str, Sequence[Seat]]
-    ) -> None:
-        self.settings = settings
-        self.peers = {peer.name: peer for peer in inputs.peers}
-        self.trips = inputs.trips
-        self.seats = {
-            name: [seat for seat in seats.get(name, ()) if self._seatable(name, seat.shadow)]
-            for name in self.peers
-        }
-        self._eligible = {
-            name: peer.usable and not peer.failed and not self.full(name)
-            for name, peer in self.peers.items()
-        }
-        self._claims: dict[str, int] = defaultdict(int)
-        for own in self.seats.values():
-            for seat in own:
-                self._claims[seat.shadow] += 1
-
-    def _seatable(self, primary: str, name: str) -> bool:
-        named = self.settings.overrides.get(primary)
-        return (
-            name in self.peers
-            and name in self.trips.get(primary, {})
-            and (named is None or name in named)
-        )
-
-    def most_primaries(self, holder: str) -> int:
-        """Its own shadows need numbers there, too, and one stays free for a replacement."""
-        return MOST_NUMBERS - 1 - self.places(holder)
-
-    def places(self, primary: str) -> int:
-        """How many shadows it should have."""
-        named = self.settings.overrides.get(primary)
-        return self.settings.per_router if named is None else len(named)
-
-    def seat(self, primary: str, index: int | None, seat: Seat | None) -> None:
-        """Put a seat in place of another, take one away (no `seat`), or add one (no `index`)."""
-        own = self.seats[primary]
-        if index is not None:
-            self._claims[own[index].shadow] -= 1
-        if seat is not None:
-            self._claims[seat.shadow] += 1
-        if index is None:
-            own.extend(() if seat is None else (seat,))
-        else:
-            own[index : index + 1] = [] if seat is None else [seat]
-
-    def others(self, primary: str, name: str) -> int:
-        """Primaries that count on `name`, apart from this one."""
-        own = any(seat.shadow == name for seat in self.seats[primary])
-        return self._claims[name] - own
-
-    def trip(self, primary: str, name: str) -> Trip | None:
-        """There and back; None when it is out of reach."""
-        return self.trips.get(primary, {}).get(name)
-
-    def base_cost(self, primary: str, name: str) -> float:
-        """Its cost without regard to failure domains, in milliseconds; it must be within reach."""
-        needed = self.peers[primary].capacity / max(1, self.settings.per_router)
-        crowding = needed * (1 + self.others(primary, name)) / self.peers[name].room
-        return max(LEAST_MS, self.trips[primary][name].ms) * (1 + min(MOST_CROWDED, crowding))
-
-    def cost(self, primary: str, name: str, beside: Iterable[str]) -> float:
-        """Its cost as one of the primary's shadows, `beside` the others."""
-        domain = self.peers[name].domain
-        same = sum(1 for other in beside if other != name and self.peers[other].domain == domain)
-        return self.base_cost(primary, name) * (1 + same)
-
-    def full(self, name: str, share: float = ROOMY) -> bool:
-        """No more than `share` of its capacity is available."""
-        peer = self.peers[name]
-        return peer.available is not None and peer.available <= share * peer.capacity
-
-    def refusal(self, primary: str, name: str) -> str:
-        """Why it cannot be chosen, as a code; empty when it can."""
-        peer = self.peers[name]
-        if name == primary:
-            return "itself"
-        if self.trip(primary, name) is None:
-            return "out_of_reach"
-        named = self.settings.overrides.get(primary)
-        if named is not None and name not in named:
-            return "not_named"
-        if peer.failed:
-            return "failed"
-        if not peer.usable:
-            return "unusable"
-        if self.others(primary, name) >= self.most_primaries(name):
-            return "claimed"
-        if self.full(name):
-            return "full"
-        return ""
-
-    def pool(self, primary: str, also: str = "") -> list[str]:
-        """Who could become one of its shadows: as named, else in order of distance.
-
-        also: those refused for this code, too.
-        """
-        taken = {seat.shadow for seat in self.seats[primary]} | {primary}
-        order = self.settings.overrides.get(primary) or self.trips.get(primary, {})
-        if also:
-            return [
-                name
-                for name in order
-                if name in self.peers
-                and name not in taken
-                and self.refusal(primary, name) in ("", also)
-            ]
-        reach = self.trips.get(primary, {})
-        return [
-            name
-            for name in order
-            if self._eligible.get(name, False)
-            and name not in taken
-            and name in reach
-            and self._claims[name] < self.most_primaries(name)
-        ]
-
-    def elsewhere(self, primary: str, name: str, slack: float = 1.0) -> bool:
-        """It is in another failure domain and near enough. slack: for one that is a shadow."""
-        trip = self.trip(primary, name)
-        other = self.peers[name].domain != self.peers[primary].domain
-        return other and trip is not None and trip.ms <= self.settings.near_ms * slack
-
-    def lone_outsider(self, primary: str, index: int) -> bool:
-        """This seat is its only one in another failure domain."""
-        own, slack = self.seats[primary], self.settings.margin
-        outside = [i for i, s in enumerate(own) if self.elsewhere(primary, s.shadow, slack)]
-        return outside == [index]
-
-    def has_outsider(self, primary: str) -> bool:
-        """Some shadow of it is in another failure domain."""
-        slack = self.settings.margin
-        return any(self.elsewhere(primary, s.shadow, slack) for s in self.seats[primary])
-
-    def cheapest(self, primary: str, pool: Sequence[str], beside: Sequence[str]) -> str | None:
-        """The best of the pool, the first among equals; where shadows are named, the first named."""
-        if primary in self.settings.overrides:
-            return pool[0] if pool else None
-        return min(pool, key=lambda name: round(self.cost(primary, name, beside), 6), default=None)
 
 
 def select(
@@ -205,10 +54,11 @@ def select(
         return replace(state, cycle=cycle)
     work = _Work(Table(inputs, settings, state.seats), state, cycle, now_s)
     names = [peer.name for peer in inputs.peers]
-    for primary in names:
+    named_first = sorted(names, key=lambda name: name not in settings.overrides)
+    for primary in reversed(named_first):
         work.drop(primary)
-    for primary in sorted(names, key=lambda name: name not in settings.overrides):
-        work.fill(primary)  # what is named first, before others take its place
+    for primary in named_first:
+        work.fill(primary)
     stride = -(-len(names) // REVIEWED)
     for primary in names[cycle % stride :: stride]:
         work.review(primary, stride)
@@ -228,15 +78,20 @@ class _Work:
         self._now_s = now_s
 
     def drop(self, primary: str) -> None:
-        """Take away shadows that failed, or that have not been usable for too long."""
+        """Take away shadows that failed, have not been usable for too long, or have no number left
+        for it (other settings made that assignment).
+        """
         table = self.table
         for index in range(len(table.seats[primary]) - 1, -1, -1):
             seat = table.seats[primary][index]
             peer = table.peers[seat.shadow]
             silent = 0 if peer.usable else seat.silent_cycles + 1
-            if peer.failed or silent > table.settings.silent_cycles:
+            overbooked = table.overbooked(primary, seat.shadow)
+            if peer.failed or overbooked or silent > table.settings.silent_cycles:
                 table.seat(primary, index, None)
                 why = "failed" if peer.failed else f"was not usable for {silent} cycles"
+                if overbooked:
+                    why = "is the shadow of too many"
                 self._note(primary, seat.shadow, "", f"{seat.shadow} {why}")
             elif silent != seat.silent_cycles:
                 table.seat(primary, index, replace(seat, silent_cycles=silent))
@@ -252,7 +107,7 @@ class _Work:
             return
         while len(table.seats[primary]) < table.places(primary):
             own = [seat.shadow for seat in table.seats[primary]]
-            pool = table.pool(primary) or table.pool(primary, also="full")
+            pool = table.pool(primary) or table.pool(primary, full=True)
             last = len(own) == table.places(primary) - 1
             why = f"free place: the cheapest of {len(pool)}"
             if primary in table.settings.overrides:
@@ -382,7 +237,7 @@ def candidates(
     A router that cannot be reached from another is none of its candidates.
     """
     rules = ShadowSettings(per_router=per_router, overrides=overrides or {})
-    inputs = ShadowInputs(peers(fabric, Stage.ROUTER), from_configuration(fabric))
+    inputs = ShadowInputs(peers(fabric, Stage.ROUTER), from_configuration(fabric, overrides))
     state = select(ShadowState(), inputs, rules, 0.0)
     return ranked(state, inputs, rules)
 

@@ -1,14 +1,14 @@
 """How far routers are from each other: configured delays, replaced by measured round trips.
 
 Probes go only between switches that may become each other's shadow: for each the nearest by the
-configured delays, and the nearest of other failure domains.
+configured delays, and the nearest of other failure domains, and those that the configuration names.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from controller.model import Fabric, Stage, Switch
@@ -17,12 +17,17 @@ from controller.plan.shadows_state import Trip, Trips
 NEAREST = 14  # candidates per primary
 ELSEWHERE = 6  # of these at least so many in other failure domains, where there are as many
 
+Named = Mapping[str, Sequence[str]]
 
-def configured_ms(fabric: Fabric, stage: Stage = Stage.ROUTER) -> dict[str, dict[str, float]]:
+
+def configured_ms(
+    fabric: Fabric, stage: Stage = Stage.ROUTER, named: Named | None = None
+) -> dict[str, dict[str, float]]:
     """Switch → its candidates within reach → round trip by the configured delays, through spines.
 
-    The order is that of the distance; equally far ones follow in configured order, each primary
-    beginning after itself, so that equals are spread evenly.
+    named: primary → candidates that it has however far they are. The order is that of the distance;
+    equally far ones follow in configured order, each primary beginning after itself, so that equals
+    are spread evenly.
     """
     switches = fabric.stage(stage)
     delays_ms = _delays_ms(fabric, switches)
@@ -35,10 +40,11 @@ def configured_ms(fabric: Fabric, stage: Stage = Stage.ROUTER) -> dict[str, dict
             if index != position and other.name in reach
         ]
         nearest = heapq.nsmallest(NEAREST, ordered, key=lambda item: item[:2])
-        elsewhere = [item for item in ordered if item[2].domain != primary.domain]
-        chosen = {item[2].name: item for item in nearest}
-        for item in heapq.nsmallest(ELSEWHERE, elsewhere, key=lambda item: item[:2]):
-            chosen[item[2].name] = item
+        outside = [item for item in ordered if item[2].domain != primary.domain]
+        elsewhere = heapq.nsmallest(ELSEWHERE, outside, key=lambda item: item[:2])
+        wanted = (named or {}).get(primary.name, ())
+        listed = [item for item in ordered if item[2].name in wanted]
+        chosen = {item[2].name: item for item in (*nearest, *elsewhere, *listed)}
         in_order = sorted(chosen.values(), key=lambda item: item[:2])
         result[primary.name] = {other.name: ms for ms, _, other in in_order}
     return result
@@ -65,9 +71,9 @@ def trips(
     return result
 
 
-def from_configuration(fabric: Fabric, stage: Stage = Stage.ROUTER) -> Trips:
-    """Round trips before anything was measured."""
-    return trips(configured_ms(fabric, stage), {})
+def from_configuration(fabric: Fabric, named: Named | None = None) -> Trips:
+    """Round trips of the routers before anything was measured. named: as of `configured_ms`."""
+    return trips(configured_ms(fabric, named=named), {})
 
 
 def _delays_ms(fabric: Fabric, switches: tuple[Switch, ...]) -> dict[str, Mapping[str, float]]:

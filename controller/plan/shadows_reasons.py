@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.plan.shadows import FULL, Table
 from controller.plan.shadows_state import Seat, ShadowInputs, ShadowSettings, ShadowState
+from controller.plan.shadows_table import FULL, Table
 
 
 @dataclass(frozen=True, slots=True)

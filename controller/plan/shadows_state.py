@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from controller.model import Fabric, Stage, Switch
+from controller.plan.replicas import MAX_NUMBER
 
 WAYS = 4  # of the connection table: what a switch without a configured capacity can hold
-MOST_NUMBERS = 15  # a holder knows its primaries, and its own shadows, by numbers of four bits
 CHANGES_KEPT = 8  # per primary
 
 
@@ -118,6 +118,13 @@ class ShadowState:
         return tuple(
             name for name, own in self.seats.items() if any(s.shadow == holder for s in own)
         )
+
+
+def most_primaries(own_shadows: int) -> int:
+    """For how many others a switch can be a shadow: its own shadows need numbers, too (they give back
+    what they hold), and one stays free for a replacement.
+    """
+    return MAX_NUMBER - 1 - own_shadows
 
 
 def capacity(switch: Switch) -> float:

@@ -69,7 +69,6 @@ class CandidateState(BaseModel):
         "claimed",
         "out_of_reach",
         "not_named",
-        "itself",
     ]
     domain: str
     capacity: float

@@ -12,7 +12,7 @@ from topologies.single import unavailable
 from topologies.switches import KINDS
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=KINDS, scope="module")
 def kind(request: pytest.FixtureRequest) -> str:
     """The switch under test: "embedded" or "bmv2"."""
     reason = unavailable(request.param)
@@ -41,8 +41,8 @@ def router(make: Make) -> Iterator[Programmed]:
         yield node
 
 
-@pytest.fixture
-def spine(make: Make) -> Iterator[Programmed]:
-    """The spine s1."""
-    with make("s1") as node:
+@pytest.fixture(scope="module")
+def spine(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programmed]:
+    """The spine s1: one for all tests of a module, for it remembers nothing of what it forwards."""
+    with programmed(kind, "s1", tmp_path_factory.mktemp("spine")) as node:
         yield node

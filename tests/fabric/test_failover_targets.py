@@ -13,8 +13,8 @@ from scapy.layers.l2 import Ether
 from controller.model import Hop, LabelRow, TargetRow
 from harness.packets import inner, label_of, tcp
 from harness.programmed import Make, Programmed
-from harness.replicas import R3, signature
-from harness.small import R1, R2, WEB, mac, weighted
+from harness.replicas import signature
+from harness.small import R1, R2, R3, WEB, mac, weighted
 
 TO_CLIENT = 3
 MAC_3 = "02:00:00:00:09:01"

@@ -12,7 +12,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
 from controller.model import TrainRow
-from harness.packets import labelled, tcp
+from harness.packets import arriving
 from harness.programmed import Make, Programmed
 from harness.replicas import counted, dropped, exchange, records, replicating, table
 from harness.small import CAPACITY, R1, R2, WEB
@@ -92,7 +92,7 @@ def test_a_probe_of_a_full_size_comes_back_whole(node: Programmed) -> None:
     assert node.wait(lambda: len(node.probes) == 1)
 
 
-def probe_to_r1(size: int = 0, ttl: int = 63, **fields: int) -> bytes:
+def probe_to_r1(size: int = 0, ttl: int = 63) -> bytes:
     """A probe of r2's as it arrives at r1."""
     frame = (
         Ether(src=record_mac(R2), dst=record_mac(R1))
@@ -100,7 +100,7 @@ def probe_to_r1(size: int = 0, ttl: int = 63, **fields: int) -> bytes:
         / MPLS(label=R2, s=1, ttl=64)
         / IP(src=record_ip(R2), dst=record_ip(1), ttl=64)
         / UDP(sport=4000, dport=50101, chksum=0)
-        / Probe(id=9, sent_us=123456, **fields)
+        / Probe(id=9, sent_us=123456)
         / bytes(size)
     )
     return bytes(frame)
@@ -128,7 +128,7 @@ def test_a_probe_leaves_no_mark_at_its_target(node: Programmed) -> None:
 
 def test_a_full_router_sends_probes_back_all_the_same(node: Programmed) -> None:
     for port in range(1000, 1000 + CAPACITY):
-        exchange(node, SPINE_1, labelled(R1, tcp(port), to="r1"))
+        exchange(node, SPINE_1, arriving(port))
     [(_, packet)] = exchange(node, SPINE_1, probe_to_r1())
     assert Probe in Ether(packet)
     assert node.counters().services[WEB].refused == 0

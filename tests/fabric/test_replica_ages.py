@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from controller.act.packets import ScanMode
 from controller.model import Idle
-from harness.packets import label_of, labelled, tcp
+from harness.packets import arriving, label_of
 from harness.programmed import Make
 from harness.replicas import (
     counted,
@@ -19,7 +19,7 @@ from harness.replicas import (
     signature,
     table,
 )
-from harness.small import B2, R1, WEB, weighted
+from harness.small import B2, WEB, weighted
 
 SPINE_1, SPINE_2 = 1, 2
 
@@ -70,8 +70,7 @@ def test_places_of_forgotten_replicas_are_used_again_and_not_counted_as_expired(
         node.weights(weighted(WEB, {B2: 100}))
         stale = [made("full", 5000 + n, n, state="opening", age=1000) for n in range(4)]
         deliver(node, SPINE_2, *stale)
-        syn = labelled(R1, tcp(1000), to="r1")
-        [(_, packet)] = others(exchange(node, SPINE_1, syn))
+        [(_, packet)] = others(exchange(node, SPINE_1, arriving(1000)))
         assert label_of(packet) == B2
         assert counted(node, "services_expired", WEB) == [0]
         assert scanned(node, ScanMode.EXPIRE).live == 1

@@ -12,11 +12,9 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from harness.packets import label_of, labelled, tcp
+from harness.packets import arriving, label_of, labelled, tcp
 from harness.programmed import Make, Programmed
 from harness.replicas import (
-    R3,
-    STRANGER,
     deliver,
     dropped,
     exchange,
@@ -27,7 +25,7 @@ from harness.replicas import (
     table,
     wire,
 )
-from harness.small import B1, B2, CLIENT_IP, R1, R2, VIP, WEB, weighted
+from harness.small import B1, B2, CLIENT_IP, R1, R2, R3, STRANGER, VIP, WEB, weighted
 from topologies.layers import ReplicaRecord, record_frame
 
 SPINE_1, SPINE_2, CLIENT_PORT = 1, 2, 3
@@ -44,8 +42,7 @@ def shadow(make: Make) -> Iterator[Programmed]:
 
 def backend(switch: Programmed, sport: int, flags: str = "A") -> int | None:
     """Where a packet of the client's is sent."""
-    packet = labelled(R1, tcp(sport, flags), to="r1")
-    [(_, out)] = others(exchange(switch, SPINE_2, packet))
+    [(_, out)] = others(exchange(switch, SPINE_2, arriving(sport, flags)))
     return label_of(out)
 
 
@@ -216,7 +213,7 @@ def test_padding_behind_a_record_is_no_part_of_it(shadow: Programmed) -> None:
 
 def test_a_labelled_packet_of_a_client_goes_nowhere(shadow: Programmed) -> None:
     for frame in (
-        labelled(R1, tcp(1000), to="r1"),
+        arriving(1000),
         labelled(R2, tcp(1000), to="r1"),
         labelled(B1, tcp(1000), to="r1"),
         bytes(Ether(type=0x8847) / MPLS(label=R1, s=0, ttl=9) / MPLS(label=B1, s=1, ttl=9) / IP()),

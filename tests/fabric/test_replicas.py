@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.packets import inner, label_of, labelled, tcp, udp
+from harness.packets import arriving, inner, label_of, labelled, tcp, udp
 from harness.programmed import Make, Programmed
 from harness.replicas import (
-    R3,
     counted,
     deliver,
     exchange,
@@ -25,15 +24,10 @@ from harness.replicas import (
     state_of,
     wire,
 )
-from harness.small import B1, B2, CAPACITY, CLIENT_IP, DNS, E1, R1, R2, VIP, WEB, weighted
+from harness.small import B1, B2, CAPACITY, CLIENT_IP, DNS, E1, R1, R2, R3, VIP, WEB, weighted
 from topologies.layers import ReplicaRecord
 
 SPINE_1, SPINE_2 = 1, 2
-
-
-def arriving(sport: int, flags: str = "A", payload: bytes = b"") -> bytes:
-    """The client's packet as the edge sends it to r1."""
-    return labelled(R1, tcp(sport, flags, payload=payload), to="r1")
 
 
 @pytest.fixture
@@ -164,19 +158,19 @@ def test_connections_are_adopted_beyond_capacity_all_the_same(shadow: Programmed
     for port in range(1000, 1000 + CAPACITY):
         sent_on(shadow, arriving(port, "S"))
     for number in range(3):
-        assert sent_on(shadow, arriving(2000 + number))[0] == B1
+        assert sent_on(shadow, arriving(2000 + number, "A"))[0] == B1
     assert live(shadow) == CAPACITY + 3
     assert shadow.counters().services[WEB].refused == 0
 
 
 def test_a_connection_moves_back_when_its_router_adopts_it_again(shadow: Programmed) -> None:
     deliver(shadow, SPINE_1, made("open", 1000, 0))
-    sent_on(shadow, arriving(1000))
+    sent_on(shadow, arriving(1000, "A"))
     assert live(shadow) == 1
     deliver(shadow, SPINE_1, made("adopt", 1000, 1, bytes=5000))
     assert live(shadow) == 0
     assert counted(shadow, "services_released", WEB) == [1]
-    backend, [adopted] = sent_on(shadow, arriving(1000))
+    backend, [adopted] = sent_on(shadow, arriving(1000, "A"))
     assert (backend, kind_of(adopted), adopted.bytes) == (B1, "adopt", 5040)
     assert counted(shadow, "services_adopted", WEB) == [2]
 
@@ -194,7 +188,7 @@ def test_an_owned_connection_is_not_given_up_for_older_information(shadow: Progr
     sent_on(shadow, arriving(1000, "A"))
     deliver(shadow, SPINE_1, made("full", 1000, 0, binding=B1, age=0x7000, bytes=9))
     assert received(shadow) == {"full": 1, "conflict": 1}
-    backend, told = sent_on(shadow, arriving(1000))
+    backend, told = sent_on(shadow, arriving(1000, "A"))
     assert (backend, told) == (B2, [])
     assert live(shadow) == 1
     assert counted(shadow, "services_released", WEB) == [0]
@@ -206,7 +200,7 @@ def test_an_old_syn_out_of_a_hung_routers_queue_moves_no_connection(shadow: Prog
     time.sleep(0.4)  # several ticks: the record is younger than what is known
     deliver(shadow, SPINE_1, made("open", 1000, 0, binding=B1))
     assert received(shadow) == {"in_sequence": 1, "conflict": 1}
-    backend, told = sent_on(shadow, arriving(1000))
+    backend, told = sent_on(shadow, arriving(1000, "A"))
     assert (backend, told) == (B2, [])
     assert live(shadow) == 1
 
@@ -225,7 +219,7 @@ def test_what_is_given_is_owned_and_counted_at_once(shadow: Programmed) -> None:
     deliver(shadow, SPINE_1, made("give", 1000, 0, bytes=700, age=2))
     assert received(shadow) == {"full": 1}
     assert (live(shadow), counted(shadow, "services_adopted", WEB)) == (1, [1])
-    backend, told = sent_on(shadow, arriving(1000))
+    backend, told = sent_on(shadow, arriving(1000, "A"))
     assert (backend, told) == (B1, [])
     _, [closed] = sent_on(shadow, arriving(1000, "FA"))
     assert closed.bytes == 780
@@ -239,14 +233,14 @@ def test_what_is_given_twice_is_counted_once(shadow: Programmed) -> None:
 def test_a_replica_that_is_given_becomes_owned(shadow: Programmed) -> None:
     deliver(shadow, SPINE_1, made("open", 1000, 0), made("give", 1000, 0))
     assert live(shadow) == 1
-    _, told = sent_on(shadow, arriving(1000))
+    _, told = sent_on(shadow, arriving(1000, "A"))
     assert told == []
 
 
 def test_a_closed_connection_that_is_given_is_not_counted_as_live(shadow: Programmed) -> None:
     deliver(shadow, SPINE_1, made("give", 1000, 0, state="closing"))
     assert live(shadow) == 0
-    assert sent_on(shadow, arriving(1000))[0] == B1
+    assert sent_on(shadow, arriving(1000, "A"))[0] == B1
     assert live(shadow) == 0
 
 
@@ -266,5 +260,5 @@ def test_a_switch_without_shadows_of_its_own_adopts_in_silence(make: Make) -> No
     with make("r1") as node:
         node.replan(replace(replicating(node.plan), replicate=False))
         deliver(node, SPINE_1, made("open", 1000, 0))
-        assert sent_on(node, arriving(1000))[1] == []
+        assert sent_on(node, arriving(1000, "A"))[1] == []
         assert counted(node, "services_adopted", WEB) == [1]

@@ -12,14 +12,13 @@ import pytest
 
 from controller.act.fabric import FabricDriver
 from controller.act.node import NodeDown, ScanMode
-from controller.act.probes import COLLECT, QUIET, ProbeAnswer
 from controller.act.records import Connection, Record, RecordKind, State
 from controller.model import RecordEvent
+from controller.resync import OWNED
 from harness.packets import label_of
 from harness.pair import Pair, pair
 from harness.small import B1, B2, CLIENT_IP, R1, R2, VIP, WEB
 
-OWNED = 1
 WEB_PORT = 80
 
 
@@ -206,63 +205,6 @@ def test_a_shadow_that_gets_the_packets_carries_the_connections(routers: Pair) -
     assert routers.do(alike(routers, "r2", "r1"))
     readings = routers.do(routers.driver.read_counters())
     assert {one.node: one.services[WEB].live for one in readings} == {"r1": 0, "r2": 20}
-
-
-def test_a_probe_goes_there_and_back_and_says_how_long_it_took(routers: Pair) -> None:
-    answers = probes(routers, [{"id": 7, "source_port": 50000, "size": 200}], 1)
-    [(node, answer)] = answers
-    assert (node, answer.id, answer.copy) == ("r1", 7, 0)
-    assert 0 < answer.round_trip_us < 5_000_000
-    counted = next(one for one in routers.do(routers.driver.read_counters()) if one.node == "r2")
-    assert counted.services[WEB].unbound == 0
-
-
-def test_a_train_of_probes_comes_back_whole(routers: Pair) -> None:
-    train = routers.plan().node("r1").trains[0]
-    sent = [{"id": 9, "source_port": 50000, "group": train.group}]
-    answers = probes(routers, sent, train.copies)
-    assert sorted(answer.copy for _, answer in answers) == list(range(1, train.copies + 1))
-
-
-def test_quiet_probes_are_counted_and_collected(routers: Pair) -> None:
-    quiet = [{"id": number, "source_port": 50000 + number, "flags": QUIET} for number in range(5)]
-    collect = {"id": 99, "source_port": 50000, "flags": COLLECT}
-    probes(routers, quiet, 0)
-
-    async def returned() -> bool:
-        return routers.cable.carried >= 10
-
-    routers.do(routers.until(returned))
-    [(_, answer)] = probes(routers, [collect], 1)
-    assert (answer.id, answer.count) == (99, 5)
-    assert 0 < answer.max_us <= answer.sum_us <= 5 * answer.max_us
-    [(_, again)] = probes(routers, [collect], 1)
-    assert again.count == 0
-
-
-def probes(
-    routers: Pair, sent: list[dict[str, int]], answers: int
-) -> list[tuple[str, ProbeAnswer]]:
-    """Send probes from r1 to r2 and wait for that many answers."""
-    found: list[tuple[str, ProbeAnswer]] = []
-
-    def take(node: str, answer: ProbeAnswer) -> None:
-        found.append((node, answer))
-
-    async def ask() -> None:
-        for one in sent:
-            await routers.driver.probe("r1", R2, **one)
-        await routers.until(enough)
-
-    async def enough() -> bool:
-        return len(found) >= answers
-
-    routers.driver.on_probe.append(take)
-    try:
-        routers.do(ask())
-    finally:
-        routers.driver.on_probe.remove(take)
-    return found
 
 
 def test_walks_over_one_table_take_turns_and_both_are_right(routers: Pair) -> None:

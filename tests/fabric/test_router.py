@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-import zlib
 from collections import Counter
 from dataclasses import replace
-from ipaddress import IPv4Address
 
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from controller.act.node import ScanResult
 from controller.model import Idle
-from harness.packets import checksums_hold, inner, label_of, labelled, tcp, udp
+from harness.packets import arriving, checksums_hold, inner, label_of, labelled, tcp, udp
 from harness.programmed import Make, Programmed
+from harness.replicas import signature
 from harness.small import B1, B2, CAPACITY, CLIENT_IP, DNS, E1, R1, VIP, WEB, mac, weighted
 
 SPINE_1 = 1
 BACKEND_MAC = {B1: "02:00:00:20:00:01", B2: "02:00:00:20:00:02"}
-
-
-def arriving(sport: int, flags: str = "S") -> bytes:
-    """The client's packet as the edge sends it to r1."""
-    return labelled(R1, tcp(sport, flags), to="r1")
-
-
-def first_place(sport: int, index_mask: int) -> int:
-    """Where a connection's entry is looked for first."""
-    addresses = IPv4Address(CLIENT_IP).packed + IPv4Address(VIP).packed
-    ports = sport.to_bytes(2, "big") + (80).to_bytes(2, "big")
-    return zlib.crc32(addresses + bytes([6]) + ports) & index_mask
 
 
 def test_a_connection_is_sent_on_to_a_backend_with_this_routers_mac(router: Programmed) -> None:
@@ -177,8 +164,8 @@ def test_an_idle_connection_is_expired_once_although_no_backend_can_take_its_pla
 ) -> None:
     with make("r1", idle=Idle(tcp_s=600, udp_s=600, opening_s=0.3, linger_s=600)) as router:
         plan = router.plan
-        place = first_place(1000, plan.index_mask)
-        same_place = [p for p in range(1001, 60000) if first_place(p, plan.index_mask) == place]
+        place = signature(1000) & plan.index_mask
+        same_place = [p for p in range(1001, 60000) if signature(p) & plan.index_mask == place]
         router.device.exchange(SPINE_1, arriving(1000), 1)
         time.sleep(0.6)
         router.replan(replace(plan, slot_sets=()))

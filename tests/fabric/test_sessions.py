@@ -10,9 +10,9 @@ import pytest
 from controller.act.records import RecordKind, record_of
 from controller.act.sessions import CLONE, MULTICAST, read_sessions, sessions
 from controller.model import NodePlan, PrimaryRow, SessionRow, TrainRow
-from harness.packets import label_of, labelled, tcp
+from harness.packets import arriving, label_of
 from harness.programmed import Programmed
-from harness.small import R1, R2
+from harness.small import R2
 
 SPINE_1, SPINE_2 = 1, 2
 NOWHERE = 77  # a port that the switch does not have
@@ -40,7 +40,7 @@ def held(router: Programmed) -> dict[Any, Any]:
 
 def records(router: Programmed, sport: int) -> list[tuple[int, int | None, RecordKind]]:
     """(port, label, kind) of the records that a new connection makes."""
-    out = router.device.exchange(SPINE_1, labelled(R1, tcp(sport), to="r1"))
+    out = router.device.exchange(SPINE_1, arriving(sport))
     return sorted(
         (port, label_of(frame), record_of(frame).kind)
         for port, frame in out

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 pytest.importorskip("mininet", reason="mininet is not installed")
 
-from controller.act.probes import ProbeAnswer
 from controller.latency import LEAST_SAMPLES, Latencies
 from controller.loadtest import LoadTester
 from controller.model import Stage
@@ -19,6 +16,8 @@ from controller.plan.capacity import LoadResult, LoadSettings
 from controller.plan.replicas import TRAIN_COPIES
 from controller.plan.shadows import select
 from controller.plan.shadows_state import ShadowInputs, ShadowSettings, ShadowState, peers
+from harness.probing import listen
+from harness.shared import Shared
 from harness.whole import Whole
 from topologies.clos import ClosSpec, ServiceSpec, configuration
 
@@ -35,24 +34,18 @@ TWO_SITES = ClosSpec(
 ROUND_TRIP_MS = 2 * TWO_SITES.inter_site_delay_ms
 
 
-def on_fabric(kind: str, directory: Path, work: Callable[[Whole], Coroutine[Any, Any, Any]]) -> Any:
-    async def main() -> Any:
-        async with Whole(configuration(TWO_SITES), kind, directory) as whole:
-            return await work(whole)
-
-    return asyncio.run(main())
-
-
-def listen(whole: Whole, answered: Callable[[str, ProbeAnswer], bool]) -> None:
-    def take(node: str, answer: ProbeAnswer) -> None:
-        answered(node, answer)
-
-    whole.driver.on_probe.append(take)
+@pytest.fixture(scope="module")
+def fabric(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared[Whole]]:
+    """Of two sites. Tests measure it, and change nothing."""
+    with Shared(
+        lambda: Whole(configuration(TWO_SITES), kind, tmp_path_factory.mktemp("fabric"))
+    ) as shared:
+        yield shared
 
 
 async def measured(whole: Whole) -> Latencies:
     found = Latencies(whole.fabric, whole.driver)
-    listen(whole, found.answered)
+    listen(whole.driver, found.answered)
     async with asyncio.timeout(30):
         while any(
             found.measured(a, b) is None
@@ -65,7 +58,7 @@ async def measured(whole: Whole) -> Latencies:
 
 
 def test_round_trips_are_measured_through_the_fabric_and_choose_the_shadows(
-    kind: str, tmp_path: Path
+    fabric: Shared[Whole],
 ) -> None:
     async def work(whole: Whole) -> None:
         found = await measured(whole)
@@ -81,15 +74,15 @@ def test_round_trips_are_measured_through_the_fabric_and_choose_the_shadows(
         wide = ShadowSettings(per_router=1, near_ms=1000.0)
         assert select(ShadowState(), inputs, wide, 0.0).assigned["r1"][0] in ("r3", "r4")
 
-    on_fabric(kind, tmp_path, work)
+    fabric.run(work)
 
 
-def test_synthetic_load_is_counted_on_its_return(kind: str, tmp_path: Path) -> None:
+def test_synthetic_load_is_counted_on_its_return(fabric: Shared[Whole]) -> None:
     async def work(whole: Whole) -> LoadResult:
         # Patient, so that a busy machine does not end the test.
         patient = LoadSettings(most_loss_pct=60.0, latency_ms=5000.0, steps=2)
         tester = LoadTester(whole.fabric, whole.driver, copies=TRAIN_COPIES, settings=patient)
-        listen(whole, tester.answered)
+        listen(whole.driver, tester.answered)
         before = {one.node: one for one in await whole.driver.read_counters()}
         result = await tester.test("e1", "r1", 1600.0)
         after = {one.node: one for one in await whole.driver.read_counters()}
@@ -100,7 +93,7 @@ def test_synthetic_load_is_counted_on_its_return(kind: str, tmp_path: Path) -> N
         assert after["r1"].services[1] == before["r1"].services[1], "and left no mark"
         return result
 
-    result: LoadResult = on_fabric(kind, tmp_path, work)
+    result = fabric.run(work)
     assert result.stopped == ""
     assert len(result.steps) == 2
     assert all(0 < step.received <= step.sent for step in result.steps)
@@ -111,12 +104,12 @@ def test_synthetic_load_is_counted_on_its_return(kind: str, tmp_path: Path) -> N
     )
 
 
-def test_a_test_of_a_shadow_that_is_far_allows_for_the_way(kind: str, tmp_path: Path) -> None:
+def test_a_test_of_a_shadow_that_is_far_allows_for_the_way(fabric: Shared[Whole]) -> None:
     async def work(whole: Whole) -> LoadResult:
         tester = LoadTester(whole.fabric, whole.driver, copies=TRAIN_COPIES)
-        listen(whole, tester.answered)
+        listen(whole.driver, tester.answered)
         return await tester.test("e1", "r3", 100.0)
 
-    result: LoadResult = on_fabric(kind, tmp_path, work)
+    result = fabric.run(work)
     assert result.steps[0].mean_ms is not None
     assert result.steps[0].mean_ms >= ROUND_TRIP_MS

@@ -11,9 +11,8 @@ import random
 import struct
 import zlib
 
-from harness.small import B1, B2, CLIENT_IP, R1, R2, VIP, WEB
+from harness.small import B1, B2, CLIENT_IP, R1, R2, R3, R4, STRANGER, VIP, WEB
 
-R3, R4, STRANGER = 303, 304, 305
 ANCIENT = 0x7F0000  # an age beyond every idle time
 OLD = ANCIENT - 0x4000  # the same, and for minutes not as old as that
 FULL, GIVE, ADOPT = 5, 6, 7
@@ -169,7 +168,7 @@ def ip_bytes(text: str) -> bytes:
 
 def ip_checksum(data: bytes) -> int:
     """RFC 1071, of an even number of bytes."""
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

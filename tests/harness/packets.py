@@ -9,7 +9,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from harness.small import CLIENT_IP, CLIENT_MAC, VIP, mac
+from harness.small import CLIENT_IP, CLIENT_MAC, R1, VIP, mac
 
 
 def tcp(
@@ -39,6 +39,11 @@ def labelled(label: int, inner: Packet | bytes, *, to: str, ttl: int = 63) -> by
     return bytes(
         Ether(src=mac("e1"), dst=mac(to), type=0x8847) / MPLS(label=label, s=1, ttl=ttl) / body
     )
+
+
+def arriving(sport: int, flags: str = "S", payload: bytes = b"") -> bytes:
+    """From the client to the web service, as an edge sends it to r1."""
+    return labelled(R1, tcp(sport, flags, payload=payload), to="r1")
 
 
 def label_of(packet: bytes) -> int | None:

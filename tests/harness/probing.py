@@ -7,8 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+from controller.act.errors import NodeDown
 from controller.act.probes import COLLECT, QUIET, ProbeAnswer
 from controller.model import Fabric
+from controller.prober import Prober
+
+
+def listen(prober: Prober, answered: Callable[[str, ProbeAnswer], bool]) -> None:
+    """Have this take the answers to probes from now on."""
+
+    def take(node: str, answer: ProbeAnswer) -> None:
+        answered(node, answer)
+
+    prober.on_probe.append(take)
 
 
 @dataclass
@@ -21,7 +32,7 @@ class ProbedFabric:
     """
 
     fabric: Fabric
-    answered: list[Callable[[str, ProbeAnswer], object]] = field(default_factory=list)
+    on_probe: list[Callable[[str, ProbeAnswer], None]] = field(default_factory=list)
     round_trip_ms: dict[tuple[str, str], float] = field(default_factory=dict)
     carries_pps: dict[str, float] = field(default_factory=dict)
     queue: int = 64
@@ -48,7 +59,7 @@ class ProbedFabric:
         group: int = 0,
     ) -> None:
         if node in self.down:
-            raise ConnectionError(f"{node} is not connected")
+            raise NodeDown(f"{node} is not connected")
         target = next(s.name for s in self.fabric.switches if s.label == target_label)
         for copy in range(1, self.copies + 1) if group else (0,):
             self.sent.append((node, target, size))
@@ -78,5 +89,5 @@ class ProbedFabric:
         answer = ProbeAnswer(probe.id, probe.flags, probe.copy, probe.sent_us, received_us, *counts)
         if probe.flags & COLLECT:
             self._counts[node] = [0, 0, 0]
-        for callback in self.answered:
+        for callback in self.on_probe:
             callback(node, answer)

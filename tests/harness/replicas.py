@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import time
-import zlib
+import select
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from ipaddress import IPv4Address
 from typing import Any
 
 import finsy as fy
@@ -16,14 +14,14 @@ from scapy.layers.l2 import Ether
 from scapy.packet import NoPayload
 
 from controller.act.packets import ScanMode, ScanResult
-from controller.act.records import Record
+from controller.act.records import Connection, Record
 from controller.model import NodePlan, PrimaryRow, SessionRow
 from harness.packets import label_of
 from harness.programmed import Programmed
-from harness.small import B1, CLIENT_IP, R1, R2, VIP, WEB
+from harness.small import B1, CLIENT_IP, R1, R2, R3, R4, VIP, WEB
 from topologies.layers import ReplicaRecord, record_frame
+from topologies.single import MTU
 
-R3, R4, STRANGER = 303, 304, 305  # peers of r1 that only exist as labels
 NUMBER = 3  # of primary r2 in r1
 GENERATION = 5
 SHADOWS_SESSION, CPU_SESSION, CPU_PORT = 1, 2, 510
@@ -68,14 +66,13 @@ def signature(
     protocol: int = 6,
     service_port: int = 80,
 ) -> int:
-    """CRC-32 of the 5-tuple: what a connection is known by."""
-    packed = IPv4Address(client).packed + IPv4Address(address).packed + bytes([protocol])
-    return zlib.crc32(packed + client_port.to_bytes(2, "big") + service_port.to_bytes(2, "big"))
+    """What a connection is known by."""
+    return Connection(client, address, protocol, client_port, service_port).signature
 
 
 def made(kind: str, sport: int, sequence: int, /, **fields: Any) -> ReplicaRecord:
     """A record as r2 would send it about the client's connection with the web service."""
-    known = {
+    known: dict[str, Any] = {
         "kind": kind,
         "sequence": sequence,
         "origin": R2,
@@ -104,23 +101,34 @@ _MARKS = itertools.count(1)
 _PATIENCE_S = 10.0
 
 
-def exchange(switch: Programmed, port: int, *packets: bytes) -> list[tuple[int, bytes]]:
-    """Everything that comes out for these packets: a mark that is sent after them says when they were worked on."""
+def pass_through(switch: Programmed, port: int, *packets: bytes) -> list[tuple[int, bytes]]:
+    """What has come out by the time that a mark does, which is sent after these packets. What other ports still
+    hold comes out later, in order.
+    """
     mark = b"mark %08d" % next(_MARKS)
     routed = IP(src="192.0.2.1", dst=CLIENT_IP) / UDP(sport=9, dport=9) / mark
     for packet in (*packets, bytes(Ether(src="02:00:00:00:99:01", dst=switch.plan.mac) / routed)):
         switch.device.send(port, packet)
+    ends = {sock: way for way, sock in switch.device.sockets.items()}
     out: list[tuple[int, bytes]] = []
-    deadline_s = time.monotonic() + _PATIENCE_S
-    while not any(mark in packet for _, packet in out):
-        assert time.monotonic() < deadline_s, "the switch does not answer"
-        out += switch.device.receive(1)
-    return [(way, packet) for way, packet in out if mark not in packet]
+    marked = False
+    while not marked:
+        ready, _, _ = select.select(list(ends), [], [], _PATIENCE_S)
+        assert ready, "the switch does not answer"
+        came = [(ends[sock], sock.recv(MTU + 100)) for sock in ready]
+        out += [(way, packet) for way, packet in came if mark not in packet]
+        marked = any(mark in packet for _, packet in came)
+    return out
+
+
+def exchange(switch: Programmed, port: int, *packets: bytes) -> list[tuple[int, bytes]]:
+    """Everything that comes out for these packets."""
+    return pass_through(switch, port, *packets) + switch.device.receive(0)
 
 
 def deliver(switch: Programmed, port: int, *told: ReplicaRecord, to: int = R1) -> None:
     """Hand records to a switch; nothing comes out for them."""
-    out = exchange(switch, port, *[wire(record, to) for record in told])
+    out = pass_through(switch, port, *[wire(record, to) for record in told])
     assert out == [], "a record leads to no packet"
 
 
@@ -129,7 +137,7 @@ def records(out: Iterable[tuple[int, bytes]]) -> list[tuple[int, int | None, Rep
     found = []
     for port, packet in out:
         record = Ether(packet).getlayer(ReplicaRecord)
-        if record is not None:
+        if isinstance(record, ReplicaRecord):
             assert isinstance(record.payload, NoPayload), "bytes after the record"
             found.append((port, label_of(packet), record))
     return found

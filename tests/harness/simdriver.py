@@ -21,6 +21,7 @@ from controller.model import (
     Stage,
     TargetRow,
 )
+from controller.plan.replicas import SHADOWS_SESSION
 from harness.simreplicas import Replicas
 from harness.simulated import SimFabric
 
@@ -30,8 +31,8 @@ TRIP_S = 0.002  # of a probe
 @dataclass
 class SimDriver:
     """Edges hold slot sets and bindings, routers are queues. A name in `down` is not connected, one in
-    `dead` forwards nothing (no probe comes back), one in `slow` never answers, `broken` makes
-    every reading fail.
+    `dead` forwards nothing (no probe comes back), one in `slow` never answers, one in `unwilling`
+    cannot be reconciled, `broken` makes every reading fail.
     """
 
     fabric: Fabric
@@ -51,7 +52,9 @@ class SimDriver:
         self.targets: dict[tuple[str, int], tuple[int, ...]] = {}  # (edge, binding) → labels
         self.target_writes: list[tuple[str, int]] = []
         self.wanted_targets: dict[tuple[str, int], tuple[int, ...]] = {}
-        self.applied: FabricPlan | None = None  # as far as it was reconciled
+        self.applied: FabricPlan | None = None  # of each switch, as far as it was reconciled
+        self.unwilling: set[str] = set()
+        self.refused: list[str] = []
         self.updates: dict[str, int] = {}
         self.slow: set[str] = set()
         self.broken = False
@@ -81,8 +84,11 @@ class SimDriver:
         return {key: labels for key, labels in self.tables.items() if key[0] not in self.down}
 
     async def reconcile(self, node: str | None = None) -> ReconcileReport:
+        if node in self.unwilling:
+            self.refused.append(node)
+            return ReconcileReport({}, ((node, "it did not answer in time"),))
         updates: dict[str, int] = {}
-        for name in [node] if node else self.edges:
+        for name in [node] if node else [one.name for one in self.fabric.switches]:
             if name not in self.down:
                 differing = {
                     key: labels
@@ -98,9 +104,24 @@ class SimDriver:
                 self.targets |= bindings
                 updates[name] = len(differing) + len(bindings)
                 self.updates[name] = self.updates.get(name, 0) + updates[name]
-        self.applied = self.plan
+        self._apply(node)
         self._steer()
         return ReconcileReport(updates)
+
+    def _apply(self, only: str | None) -> None:
+        if self.plan is None or self.applied is None or only is None:
+            self.applied = self.plan
+            return
+        new = self.plan.node(only)
+        nodes = tuple(new if one.node == only else one for one in self.applied.nodes)
+        self.applied = replace(self.applied, nodes=nodes)
+
+    def shadows(self, node: str) -> tuple[str, ...]:
+        """To whom the switch sends records of its connections, as it is programmed."""
+        assert self.applied is not None
+        names = {switch.label: switch.name for switch in self.fabric.switches}
+        rows = self.applied.node(node).sessions
+        return tuple(names[n] for row in rows if row.id == SHADOWS_SESSION for _, n in row.replicas)
 
     async def write_slot_sets(self, sets: Mapping[str, Sequence[SlotSet]]) -> WriteReport:
         written, failed = [], []

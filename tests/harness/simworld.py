@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,13 +17,22 @@ START_S = 1_000_000.0
 WEB = 16  # slot set of service 1
 
 
-def configuration(directory: Path, more: str = "") -> Config:
-    routers = "".join(
+def configuration(
+    directory: Path,
+    more: str = "",
+    *,
+    routers: int = 3,
+    capacity: int = 400,
+    domains: Mapping[int, str] | None = None,
+) -> Config:
+    """Two edges, a spine, the routers r1, r2, ... of these failure domains; one service, on r1."""
+    own = "".join(
         f"  - {{name: r{n}, stage: router, device_id: 2{n}, address: '127.0.0.1:5002{n}', "
-        f"label: 30{n}, mac: '02:00:00:00:03:0{n}', capacity: 400, threshold_available: 100}}\n"
-        for n in (1, 2, 3)
+        f"label: 30{n}, mac: '02:00:00:00:03:0{n}', capacity: {capacity}, threshold_available: 100, "
+        f"failure_domain: {(domains or {}).get(n, 'main')}}}\n"
+        for n in range(1, routers + 1)
     )
-    links = "".join(f"  - {{a: 'r{n}:1', b: 's1:1{n}'}}\n" for n in (1, 2, 3))
+    links = "".join(f"  - {{a: 'r{n}:1', b: 's1:1{n}'}}\n" for n in range(1, routers + 1))
     text = f"""\
 umbra: 1
 store: {{path: {directory}/umbra.db}}
@@ -34,7 +44,7 @@ switches:
      mac: '02:00:00:00:01:02', subnet: 10.1.2.0/24}}
   - {{name: s1, stage: spine, device_id: 11, address: '127.0.0.1:50011', label: 201,
      mac: '02:00:00:00:02:01', subnet: 10.2.1.0/24}}
-{routers}links:
+{own}links:
   - {{a: 'e1:1', b: 's1:1'}}
   - {{a: 'e2:1', b: 's1:2'}}
 {links}clients: []
@@ -50,18 +60,28 @@ services:
 class World:
     """One simulated fabric and the controllers that come and go."""
 
-    def __init__(self, directory: Path, rate: Rate, more: str = "") -> None:
-        self.config = configuration(directory, more)
+    def __init__(
+        self,
+        directory: Path,
+        rate: Rate,
+        more: str = "",
+        *,
+        routers: int = 3,
+        capacity: int = 400,
+    ) -> None:
+        self.config = configuration(directory, more, routers=routers, capacity=capacity)
         fabric = self.config.fabric()
-        routers = {f"r{n}": SimRouter(300 + n, 400, 300.0) for n in (1, 2, 3)}
-        self.sim = SimFabric(routers, {1: rate}, seed=5)
+        queues = {
+            f"r{n}": SimRouter(300 + n, capacity, capacity - 100.0) for n in range(1, routers + 1)
+        }
+        self.sim = SimFabric(queues, {1: rate}, seed=5)
         self.sim.time_s = START_S
         self.driver = SimDriver(fabric, self.sim)
         self.events: list[Event] = []
         self.controller = self.fresh()
 
     def fresh(self) -> Controller:
-        self.driver.on_up, self.driver.on_down = [], []
+        self.driver.on_up, self.driver.on_down, self.driver.on_probe = [], [], []
         driver = cast(FabricDriver, self.driver)
         controller = Controller(self.config, clock=lambda: self.sim.time_s, driver=driver)
         controller.subscribe(self.events.append)

@@ -23,6 +23,7 @@ CLIENT_IP, CLIENT_MAC = "10.1.1.10", "02:00:00:10:00:01"
 VIP = "10.100.0.1"
 WEB, DNS = 1, 2
 E1, S1, S2, R1, R2, B1, B2 = 101, 201, 202, 301, 302, 401, 402
+R3, R4, STRANGER = 303, 304, 305  # peers of r1 that only exist as labels
 CAPACITY = 5
 PATIENT = Idle(tcp_s=600, udp_s=600, opening_s=600, linger_s=600)
 

@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from topologies.bench.schedule import Pace
+from topologies.bench.schedule import HOLD_S, Pace
 from topologies.bench.segments import ethernet, segment
+from topologies.bench.timestamps import Ancillary, stamp, time_ns
 from topologies.bench.tracking import track_connections
 from topologies.namespace import dying, inside, loopback_up, quiet_network
 from topologies.offload import switch_off
@@ -40,7 +41,6 @@ START_S = 5.0
 QUIET_S = 0.3
 PATIENCE_S = 20.0
 SO_RCVBUFFORCE = 33
-SO_TIMESTAMPNS = 35
 PACKET_OUTGOING = 4
 ETH_P_ALL = 3
 # conntrackd's protocol (network.h): types 0, 1 and 2 are new, update, delete
@@ -213,11 +213,15 @@ class Pair:
         before = self._cached()
         seen = _Seen()
         opened_ns: dict[int, int] = {}
-        pace = Pace(rate_cps, connections)
+        opening = [(number / rate_cps, number, True) for number in range(connections)]
+        closing = [(at_s + HOLD_S, number, False) for at_s, number, _ in opening]
+        turns = sorted(opening + closing)
+        pace = Pace([at_s for at_s, _, _ in turns])
         while not pace.done:
             for turn in pace.due():
-                port = FIRST_PORT + self._ports + turn.number
-                if turn.opens:
+                _, number, opens = turns[turn]
+                port = FIRST_PORT + self._ports + number
+                if opens:
                     opened_ns[port] = time.time_ns()
                     self._open(port)
                 else:
@@ -281,18 +285,14 @@ class _Seen:
         self.ended = 0
         self.state_bytes = self.wire_bytes = self.control_bytes = 0
 
-    def take(self, frame: bytes, ancillary: list[tuple[int, int, bytes]], outgoing: bool) -> None:
+    def take(self, frame: bytes, ancillary: Ancillary, outgoing: bool) -> None:
         """A frame of the link, with the kernel's time of it."""
         if frame[12:14] != b"\x08\x00" or frame[23] != socket.IPPROTO_UDP:
             return
         length = int.from_bytes(frame[38:40], "big") - 8
         if outgoing:
             self.wire_bytes += len(frame)
-        at_ns = 0
-        for level, kind, value in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
-                seconds, nanoseconds = struct.unpack("qq", value)
-                at_ns = seconds * 1_000_000_000 + nanoseconds
+        at_ns = time_ns(ancillary)
         for kind, message in messages(frame[42 : 42 + length]):
             if kind > MESSAGE_DELETE:
                 self.control_bytes += len(message)
@@ -327,7 +327,7 @@ def _raw(interface: str, *, timestamps: bool = False) -> socket.socket:
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
     if timestamps:
-        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        stamp(sock)
     sock.bind((interface, ETH_P_ALL))
     return sock
 

@@ -32,9 +32,10 @@ from topologies.bench.routers import (
     Routers,
     mac,
 )
+from topologies.bench.timestamps import Ancillary, stamp, time_ns
 from topologies.bench.traffic import received
 
-SO_ATTACH_FILTER, SO_DETACH_FILTER, SO_TIMESTAMPNS = 26, 27, 35
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 TICK_S = 0.001  # frames of one millisecond leave together
 QUIET_S = 0.1  # nothing more comes when nothing came for so long
 PATIENCE_S = 10.0
@@ -45,7 +46,6 @@ KIND_OPEN = 1
 FLOOD_CLIENT = "10.1.3.1"
 UDP_LENGTH_AT = 42
 
-Ancillary = list[tuple[int, int, bytes]]
 Take = Callable[[bytes, Ancillary], None]
 
 
@@ -54,18 +54,14 @@ class Crossed:
     """What one piece of work came to.
 
     steps_ms: of each latency, in the primary, in the harness, in the shadow; wrong: sampled ACKs that left the shadow
-    for another backend than the record said, unanswered: that did not leave it; achieved_cps: how fast the harness
-    really opened connections; settled_s: from the last frame sent until both switches were silent.
+    for another backend than the record said; achieved_cps: how fast the harness really opened connections.
     """
 
-    connections: int
     records: Records = field(default_factory=lambda: Records(0, 0, 0))
     latencies_ms: list[float] = field(default_factory=list)
     steps_ms: list[tuple[float, ...]] = field(default_factory=list)
     wrong: int = 0
-    unanswered: int = 0
     achieved_cps: float = 0.0
-    settled_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -88,7 +84,7 @@ def crossed(routers: Routers, work: Work, first: int, *, flood_pps: float = 0.0)
 
     flood_pps: packets of unknown connections that go to the shadow meanwhile, by the way that the records take.
     """
-    found = Crossed(work.connections)
+    found = Crossed()
     before = routers.records()
     tap, out = routers.primary.sockets[PEER_SIDE], routers.shadow.sockets[BACKEND_SIDE]
     offer = Offer(routers.primary.sockets[EDGE_SIDE], to_primary(), work, first)
@@ -100,7 +96,7 @@ def crossed(routers: Routers, work: Work, first: int, *, flood_pps: float = 0.0)
         source = _client(frame, TUPLE_AT, TUPLE_AT + 9)
         wanted[source] = int.from_bytes(frame[BINDING_AT : BINDING_AT + 2], "big")
         packet = behind.make(source, "A")
-        steps[source] = _time_ns(ancillary), time.time_ns()
+        steps[source] = time_ns(ancillary), time.time_ns()
         routers.shadow.sockets[PEER_SIDE].send(packet)
 
     def left(frame: bytes, ancillary: Ancillary) -> None:
@@ -111,21 +107,19 @@ def crossed(routers: Routers, work: Work, first: int, *, flood_pps: float = 0.0)
         if label != wanted.pop(source):
             found.wrong += 1
         else:
-            times_ns = (offer.opened_ns[source], *steps[source], _time_ns(ancillary))
+            times_ns = (offer.opened_ns[source], *steps[source], time_ns(ancillary))
             found.steps_ms.append(tuple((b - a) / 1e6 for a, b in pairwise(times_ns)))
             found.latencies_ms.append((times_ns[-1] - times_ns[0]) / 1e6)
 
     with routers.cable(), only_sampled(tap):
-        tap.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        out.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        stamp(tap)
+        stamp(out)
         start_s = time.perf_counter()
         flood = _Flood(routers, flood_pps) if flood_pps else None
         _serve({tap: opened, out: left}, offer, flood)
-        end_s = time.perf_counter()
-        elapsed_s = end_s - start_s - work.hold_s
+        elapsed_s = time.perf_counter() - start_s - work.hold_s
         found.achieved_cps = work.connections / max(elapsed_s, 1e-9)
-        found.settled_s = _settle(routers, {tap: opened, out: left}) - end_s
-    found.unanswered = len(offer.opened_ns) - len(found.latencies_ms) - found.wrong
+        _settle(routers, {tap: opened, out: left})
     found.records = routers.records().since(before)
     return found
 
@@ -193,8 +187,8 @@ def _read(readers: Mapping[socket.socket, Take], wait_s: float) -> None:
             readers[sock](frame, ancillary)
 
 
-def _settle(routers: Routers, readers: Mapping[socket.socket, Take]) -> float:
-    """Go on until both switches have sent nothing for a while; returns when (perf_counter) they last did."""
+def _settle(routers: Routers, readers: Mapping[socket.socket, Take]) -> None:
+    """Go on until both switches have sent nothing for a while."""
     ends = (
         routers.primary.peer(PEER_SIDE),
         routers.primary.peer(BACKEND_SIDE),
@@ -207,21 +201,12 @@ def _settle(routers: Routers, readers: Mapping[socket.socket, Take]) -> float:
         packets = sum(received(end) for end in ends)
         if packets != seen:
             seen, last_s = packets, now_s
-    return last_s
 
 
 def _client(frame: bytes, address_at: int, port_at: int) -> tuple[str, int]:
     return socket.inet_ntoa(frame[address_at : address_at + 4]), int.from_bytes(
         frame[port_at : port_at + 2], "big"
     )
-
-
-def _time_ns(ancillary: Ancillary) -> int:
-    for level, kind, value in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
-            seconds, nanoseconds = struct.unpack("qq", value)
-            return int(seconds * 1_000_000_000 + nanoseconds)
-    raise RuntimeError("the kernel gives no time stamps for received frames")
 
 
 def _empty(sock: socket.socket) -> None:

@@ -24,7 +24,8 @@ from controller.plan.routes_state import (
 )
 from topologies import scenario
 from topologies.bench.progress import Progress
-from topologies.bench.result import Figure, Result, percentile
+from topologies.bench.result import Figure, Result
+from topologies.load.analysis import percentile
 from topologies.net import Network
 from topologies.switches import choose
 

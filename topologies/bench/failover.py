@@ -5,7 +5,8 @@ it, and that none is missing. What is measured is what the clients saw. Crash: k
 at a random moment. Drain: `umbra router drain`, then its process is ended, as for maintenance. Between runs
 the router starts empty, is resynced, and gets its connections back.
 
-The peer no_replication is the same crash, failover and load, but no router sends replica records.
+The peer no_replication goes through as many crashes, with the same seeds, failover and load, but no router sends
+replica records.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from topologies.bench.chaos import chaos
 from topologies.bench.progress import Progress
-from topologies.bench.result import Figure, Result, percentile
+from topologies.bench.result import Figure, Result
+from topologies.load.analysis import percentile
 from topologies.load.interruption import Interruption
 from topologies.switches import choose
 from topologies.world import World, WorldError
@@ -27,7 +29,6 @@ from topologies.world import World, WorldError
 CONNECTIONS = 1040
 ROUTER = "r1"
 RUNS = 10
-PEER_RUNS = 3
 LOOK_S = 4.0  # at what follows a crash; longer while a request is still without an answer
 PHASE_S = 1.5  # a crash comes within so long after all is well
 
@@ -41,71 +42,69 @@ def bench(
     seed: int = 1,
     chaos_s: float = 0.0,
 ) -> Result:
-    """Measure `runs` crashes and `runs` drains, each with a seed of its own, and chaos for `chaos_s` seconds."""
+    """Measure `runs` crashes and `runs` drains, each with a seed of its own, as many crashes without replication, and
+    chaos for `chaos_s` seconds.
+
+    WorldError when no run of a kind came to its end.
+    """
     kind = choose(switch)
-    unfinished: list[str] = []
-    crashes, drains = asyncio.run(
-        _with_replication(kind, run_dir / "with", runs, seed, progress, unfinished)
-    )
-    if not crashes or not drains:
-        raise WorldError(f"no run came to its end: {'; '.join(unfinished)}")
-    without = asyncio.run(
-        _without_replication(kind, run_dir / "without", min(runs, PEER_RUNS), seed, progress)
-    )
-    figures = _figures(crashes, drains)
+
+    def measured(name: str, kinds: Sequence[str], *, replicate: bool) -> Measured:
+        return asyncio.run(
+            _measure(kind, run_dir / name, runs, seed, progress, kinds, replicate=replicate)
+        )
+
+    found, unfinished = measured("with", ("crash", "drain"), replicate=True)
+    without, without_unfinished = measured("without", ("crash",), replicate=False)
+    figures = _figures(found["crash"], found["drain"])
     details: dict[str, Any] = {
-        "runs": [*_told("crash", crashes), *_told("drain", drains)],
-        "no_replication_runs": _told("crash", without),
-        "unfinished_runs": unfinished,
+        "runs": _told(found),
+        "no_replication_runs": _told(without),
+        "unfinished_runs": unfinished + without_unfinished,
     }
     if chaos_s > 0:
-        found = asyncio.run(chaos(kind, run_dir / "chaos", chaos_s, seed, progress))
-        figures |= found.figures()
-        details["chaos"] = found.to_json()
-    versus: dict[str, dict[str, float | str]] = {"no_replication": _peer(without)}
-    return Result("failover", figures, versus, details)
+        struck = asyncio.run(chaos(kind, run_dir / "chaos", chaos_s, seed, progress))
+        figures |= struck.figures()
+        details["chaos"] = struck.to_json()
+    return Result("failover", figures, {"no_replication": _peer(without["crash"])}, details)
 
 
 Run = tuple[dict[str, Any], Interruption]
+Measured = tuple[dict[str, list[Run]], list[str]]  # runs by kind; what kept others from their end
 
 
-async def _with_replication(
-    kind: str, run_dir: Path, runs: int, seed: int, progress: Progress, unfinished: list[str]
-) -> tuple[list[Run], list[Run]]:
-    """Crashes and drains in turn. What keeps a run from being measured is put into `unfinished`."""
-    crashes: list[Run] = []
-    drains: list[Run] = []
+async def _measure(
+    kind: str,
+    run_dir: Path,
+    runs: int,
+    seed: int,
+    progress: Progress,
+    kinds: Sequence[str],
+    *,
+    replicate: bool,
+) -> Measured:
+    """All runs in one world, the kinds in turn."""
+    found: dict[str, list[Run]] = {name: [] for name in kinds}
+    unfinished: list[str] = []
+    without = "" if replicate else " without replication"
     async with World(
-        kind, run_dir, seed=seed, connections=CONNECTIONS, say=lambda text: progress(text)
+        kind, run_dir, seed=seed, connections=CONNECTIONS, replicate=replicate, say=progress
     ) as world:
         for number in range(runs):
-            for name, one, found in (("crash", _crash, crashes), ("drain", _drain, drains)):
+            for name, own in found.items():
                 in_sync = await world.settled()
-                progress(f"{kind}: {name} {number + 1} of {runs}")
+                progress(f"{kind}: {name} {number + 1} of {runs}{without}")
                 try:
-                    about, run = await one(world, seed + number)
+                    about, run = await KINDS[name](world, seed + number)
                 except WorldError as error:
-                    unfinished.append(f"{name} with seed {seed + number}: {error}")
+                    unfinished.append(f"{name}{without} with seed {seed + number}: {error}")
                     await world.rescue(ROUTER)
                 else:
-                    found.append(({**about, "in_sync_before": in_sync}, run))
+                    own.append(({**about, "in_sync_before": in_sync}, run))
         world.talk.stop()
-    return crashes, drains
-
-
-async def _without_replication(
-    kind: str, run_dir: Path, runs: int, seed: int, progress: Progress
-) -> list[Run]:
-    found: list[Run] = []
-    async with World(
-        kind, run_dir, seed=seed, connections=CONNECTIONS, replicate=False, say=progress
-    ) as world:
-        for number in range(runs):
-            await world.settled()
-            progress(f"{kind}: crash {number + 1} of {runs} without replication")
-            found.append(await _crash(world, seed + number))
-        world.talk.stop()
-    return found
+    if not all(found.values()):
+        raise WorldError(f"no run{without} came to its end: {'; '.join(unfinished)}")
+    return found, unfinished
 
 
 async def _crash(world: World, seed: int) -> Run:
@@ -137,8 +136,15 @@ async def _drain(world: World, seed: int) -> Run:
     return about, found
 
 
-def _told(name: str, runs: Sequence[Run]) -> list[dict[str, Any]]:
-    return [{"kind": name, **about, **found.to_json()} for about, found in runs]
+KINDS = {"crash": _crash, "drain": _drain}
+
+
+def _told(found: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
+    return [
+        {"kind": name, **about, **run.to_json()}
+        for name, own in found.items()
+        for about, run in own
+    ]
 
 
 def _per_1000(runs: Sequence[Run]) -> float:
@@ -181,6 +187,7 @@ def _figures(crashes: Sequence[Run], drains: Sequence[Run]) -> dict[str, Figure]
 def _peer(runs: Sequence[Run]) -> dict[str, float | str]:
     values = [found.recovery_ms for _, found in runs]
     return {
+        "runs": len(runs),
         "broken_per_1000_crash": round(_per_1000(runs), 3),
         "recovery_p50_ms": round(percentile(values, 50), 1),
         "recovery_p99_ms": round(percentile(values, 99), 1),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-
 from controller.model import (
     Backend,
     Client,
@@ -14,10 +12,13 @@ from controller.model import (
     Stage,
     Switch,
 )
+from topologies.bench.segments import ethernet, segment
 
 CLIENT = "10.1.1.10"
 SERVICE = "10.100.0.1"
 EDGE_MAC = "02:00:00:00:01:01"
+CLIENT_MAC = "02:00:00:10:00:01"
+HEADERS_BYTES = 54
 
 
 def one_edge(address: str, device_id: int) -> Fabric:
@@ -40,26 +41,15 @@ def one_edge(address: str, device_id: int) -> Fabric:
             for name, port in (("e1", 1), ("r1", 2), ("r2", 3))
             for spine in (1, 2)
         ),
-        clients=(Client("c1", Port("e1", 3), CLIENT, "02:00:00:10:00:01"),),
+        clients=(Client("c1", Port("e1", 3), CLIENT, CLIENT_MAC),),
         backends=(Backend("b1", Port("s1", 4), "10.2.1.10", "02:00:00:20:00:01", 401),),
         services=(Service(1, "web", SERVICE, "tcp", 80, ("r1", "r2"), ("b1",)),),
     )
 
 
-def _sum(data: bytes) -> int:
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
 def frame(sport: int, flags: str, size: int) -> bytes:
-    """A TCP segment from the client to the service, `size` bytes with its Ethernet header."""
-    length = max(size, 54) - 14
-    source, target = (bytes(map(int, ip.split("."))) for ip in (CLIENT, SERVICE))
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, length, 0, 0, 64, 6, 0, source, target)
-    ip = ip[:10] + struct.pack("!H", _sum(ip)) + ip[12:]
-    bits = sum({"F": 1, "S": 2, "R": 4, "P": 8, "A": 16}[flag] for flag in flags)
-    tcp = struct.pack("!HHIIBBHHH", sport, 80, 1, 0, 0x50, bits, 8192, 0, 0)
-    ethernet = bytes.fromhex(EDGE_MAC.replace(":", "")) + b"\x02\0\0\x10\0\x01" + b"\x08\0"
-    return ethernet + ip + tcp + b"x" * (length - 40)
+    """A TCP segment from the client to the service, `size` bytes (at least 54) with its Ethernet header."""
+    packet = segment(
+        (CLIENT, sport), (SERVICE, 80), flags, sequence=1, payload=b"x" * (size - HEADERS_BYTES)
+    )
+    return ethernet(EDGE_MAC, CLIENT_MAC, packet)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from topologies.bench.fixture import SERVICE
 from topologies.bench.messages import Messages
-from topologies.bench.schedule import HOLD_S
+from topologies.bench.schedule import HOLD_S, Pace
 from topologies.bench.segments import ethernet, segment
 
 SERVICE_PORT = 80
@@ -104,46 +104,31 @@ class Offer:
             )
             for _, number, flags in turns
         ]
-        self._due_s = [turn[0] for turn in turns]
         self._opens = [
             client(first + number, True) if flags == "S" and work.sampled(number) else None
             for _, number, flags in turns
         ]
         self._sock = sock
         self._messages = Messages(made)
-        self._sent = 0
-        self._start_s: float | None = None
+        self._pace = Pace([at_s for at_s, _, _ in turns])
         self.opened_ns: dict[tuple[str, int], int] = {}  # sampled client → when its SYN was sent
 
     @property
     def done(self) -> bool:
         """Was everything sent?"""
-        return self._sent == len(self._due_s)
-
-    @property
-    def late_s(self) -> float:
-        """How far behind the schedule the sender is."""
-        if self.done or self._start_s is None:
-            return 0.0
-        return max(0.0, time.perf_counter() - self._start_s - self._due_s[self._sent])
+        return self._pace.done
 
     def wait_s(self) -> float:
         """Until the next frame is due."""
-        if self.done or self._start_s is None:
-            return 0.0
-        return max(0.0, self._due_s[self._sent] - (time.perf_counter() - self._start_s))
+        return self._pace.wait_s()
 
     def send_due(self) -> None:
         """Send what is due by now."""
-        if self._start_s is None:
-            self._start_s = time.perf_counter()
-        now_s = time.perf_counter() - self._start_s
-        end = self._sent
-        while end < len(self._due_s) and self._due_s[end] <= now_s:
-            end += 1
+        due = self._pace.due()
         at_ns = time.time_ns()
-        for opened in self._opens[self._sent : end]:
+        for opened in self._opens[due.start : due.stop]:
             if opened is not None:
                 self.opened_ns[opened] = at_ns
-        while self._sent < end:
-            self._sent += self._messages.send(self._sock, self._sent, end - self._sent)
+        sent = due.start
+        while sent < due.stop:
+            sent += self._messages.send(self._sock, sent, due.stop - sent)

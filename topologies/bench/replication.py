@@ -1,9 +1,11 @@
 """`umbra bench replication`: how fast and with how many bytes a router's shadow knows its connections, what becomes of
 it beyond what the switch can carry, and what a resync repairs; beside conntrackd with the same connections.
 
-`max_cps` is the highest rate of new connections (SYN, ACK, FIN after 0.2 s) at which at most one record in a thousand
-does not arrive, and the records come out without falling behind. `bytes_per_connection` is UDP payload per life.
-conntrackd's latency ends when its message is on the wire, ours when the shadow forwards by it.
+`max_cps` is the highest rate of new connections (SYN, ACK, FIN after 0.2 s) that the switches sustain: in the very run
+whose latencies are reported as `max`, at most one record in a thousand is lost, and no backlog grows (at the end of the
+run records come no later than at its beginning, but for a thousandth of its time). `saturated_cps` is the lowest rate
+that was tried and not sustained. `bytes_per_connection` is UDP payload per life. conntrackd's latency ends when its
+message is on the wire, ours when the shadow forwards by it.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from pathlib import Path
 from controller.act.finsy_log import FINSY_LOG
 from controller.model import Idle
 from topologies.bench import conntrackd
-from topologies.bench.crossing import crossed, relayed
+from topologies.bench.crossing import Crossed, crossed, relayed
 from topologies.bench.offered import Work
 from topologies.bench.progress import Progress
-from topologies.bench.result import Better, Figure, Result, percentile
+from topologies.bench.result import Better, Figure, Result
 from topologies.bench.routers import Records, Routers
+from topologies.bench.search import highest_rate
+from topologies.load.analysis import percentile
 from topologies.switches import choose
 
 RECORDS_PER_LIFE = 3  # OPEN, STATE, CLOSE
@@ -31,7 +35,14 @@ LEAST_CPS = 50.0  # below, a switch is said to sustain nothing
 DATA_BYTES = 1000  # of the client, in one segment
 KEPT_UP = 0.97  # of the rate wanted: below, the harness itself is too slow
 LOSS = 0.001
-BEHIND_S = 0.1  # records that come out later than this after the last frame are a growing queue
+BACKLOG = (
+    0.001  # of a run's time: records that come later at its end than at its beginning queue up
+)
+LEAST_BACKLOG_MS = 1.0  # less is chance
+TRIES = (
+    2  # a rate is too much when it fails as often: once, another program may have been in the way
+)
+STEP_DOWN = 0.9  # from a rate that a trial sustained, but the longer measured run did not
 BRIEF = Idle(tcp_s=600, udp_s=600, opening_s=2, linger_s=0.3)
 KEPT = Idle(tcp_s=3600, udp_s=3600, opening_s=3600, linger_s=3600)
 WIDE, NARROW = 65536, 4096  # entries per way
@@ -45,7 +56,7 @@ class Extent:
     rates_cps: tuple[float, ...] = (100, 500, 1000)
     samples: int = 1000  # latencies per rate
     most_sampled_cps: float = 250  # looked at per second, so that the harness's own packets are few
-    parts: tuple[float, ...] = (0.5, 0.8, 1.0)  # of the highest rate: latencies there
+    parts: tuple[float, ...] = (0.5, 0.8)  # of the highest rate: latencies there, too
     start_cps: float = 1000
     trial_s: float = 3.0
     precision: float = 0.05
@@ -53,17 +64,16 @@ class Extent:
     losses: tuple[float, ...] = (0.01, 0.10)
     injected: int = 3000  # connections under injected loss
     injected_cps: float = 500
-    overload: float = 2.0  # times the highest rate
+    overload: float = 2.0  # times the rate of saturation
     overload_s: float = 2.0
-    flood: float = (
-        10.0  # packets per second to the shadow besides, for each connection of the highest rate
-    )
+    flood: float = 10.0  # packets to the shadow besides, for each connection at saturation
     most_overload: int = 40_000  # connections
 
-    def sampled(self, rate_cps: float) -> Work:
-        """The connections whose latency is taken at a rate."""
+    def sampled(self, rate_cps: float, seconds: float = 0.0) -> Work:
+        """The connections whose latency is taken at a rate: as many as it takes, or of so many seconds."""
         one_in = max(1, round(rate_cps / self.most_sampled_cps))
-        return Work(rate_cps, self.samples * one_in, sample_one_in=one_in)
+        connections = max(100, round(rate_cps * seconds)) if seconds else self.samples * one_in
+        return Work(rate_cps, connections, sample_one_in=one_in)
 
 
 def bench(switch: str, run_dir: Path, progress: Progress, extent: Extent | None = None) -> Result:
@@ -90,9 +100,9 @@ def bench(switch: str, run_dir: Path, progress: Progress, extent: Extent | None 
             steady.bytes_per_connection()
             for rate_cps in extent.rates_cps:
                 steady.latency(rate_cps, f"{rate_cps:g}cps")
-            max_cps = steady.highest_rate_cps()
+            max_cps, saturated_cps = steady.highest_rate_cps()
             for part in extent.parts if max_cps else ():
-                steady.latency(max_cps * part, "max" if part == 1 else f"{part * 100:g}pct_of_max")
+                steady.latency(max_cps * part, f"{part * 100:g}pct_of_max")
         for loss in extent.losses:
             percent = f"{loss * 100:g}pct"
             say(f"{percent} of the records dropped on the way")
@@ -100,10 +110,11 @@ def bench(switch: str, run_dir: Path, progress: Progress, extent: Extent | None 
                 _inject(routers, extent, loss, f"loss_{percent}", found)
         say("overload")
         with pair(KEPT, WIDE) as routers:
-            _overload(routers, extent, max_cps or extent.start_cps, found)
+            _overload(routers, extent, saturated_cps, found)
     finally:
         loop.close()
-    return Result("replication", found.by_name, {"conntrackd": _peer(run_dir, extent, progress)})
+    versus = {"conntrackd": _peer(run_dir, extent, progress)}
+    return Result("replication", found.by_name, versus, {"runs": steady.runs})
 
 
 class _Figures:
@@ -134,6 +145,7 @@ class _Steady:
         self._found = found
         self._progress = progress
         self._number = 0  # of the next connection
+        self.runs: list[dict[str, float]] = []  # in order, with what was decided of each
 
     def _next(self, work: Work) -> int:
         self._number += work.connections
@@ -152,51 +164,86 @@ class _Steady:
     def latency(self, rate_cps: float, name: str) -> None:
         """Latency at one rate."""
         self._progress(f"latency at {rate_cps:.0f} new connections per second")
-        work = self._extent.sampled(rate_cps)
-        seen = crossed(self._routers, work, self._next(work))
-        lost = seen.records.sent - seen.records.received
-        if seen.wrong > lost:
-            raise RuntimeError(
-                f"{seen.wrong} connections left the shadow for another backend than its primary chose, "
-                f"and only {lost} records were lost"
-            )
-        if not seen.latencies_ms:
-            raise RuntimeError(f"no connection was answered at {rate_cps:.0f} per second")
+        self._tell(self._crossed(self._extent.sampled(rate_cps)), name)
+
+    def _tell(self, seen: Crossed, name: str) -> None:
         self._found.latency(name, seen.latencies_ms)
         for index, step in enumerate(("primary", "harness", "shadow")):
             value = percentile([steps_ms[index] for steps_ms in seen.steps_ms], 50)
             self._found.add(f"in_{step}_p50_ms_{name}", value, "ms", len(seen.steps_ms))
-        self._found.add(f"records_lost_{name}", lost, "records", seen.records.sent)
+        self._found.add(f"records_lost_{name}", seen.records.lost, "records", seen.records.sent)
 
-    def highest_rate_cps(self) -> float:
-        """By doubling and bisection; lowered until it is sustained once more."""
-        low, high, tried = 0.0, self._extent.start_cps, 0
-        while True:
-            achieved_cps, sustained = self._try(high)
-            tried += 1
-            if not sustained:
-                break
-            low, high = achieved_cps, high * 2
-        while high - low > self._extent.precision * high and high > LEAST_CPS:
-            achieved_cps, sustained = self._try((low + high) / 2)
-            tried += 1
-            if sustained:
-                low = max(low, achieved_cps)
-            else:
-                high = (low + high) / 2
-        while low and not self._try(low)[1]:
-            low = low * (1 - self._extent.precision) if low > LEAST_CPS else 0.0
-            tried += 1
-        self._found.add("max_cps", low, "1/s", tried, "higher")
-        return low
-
-    def _try(self, rate_cps: float) -> tuple[float, bool]:
-        self._progress(f"trying {rate_cps:.0f} new connections per second")
-        work = Work(rate_cps, max(100, round(rate_cps * self._extent.trial_s)))
+    def _crossed(self, work: Work) -> Crossed:
         seen = crossed(self._routers, work, self._next(work))
-        arrived = seen.records.received / (RECORDS_PER_LIFE * work.connections)
-        kept_up = seen.achieved_cps >= KEPT_UP * rate_cps
-        return seen.achieved_cps, kept_up and arrived >= 1 - LOSS and seen.settled_s <= BEHIND_S
+        if seen.wrong > seen.records.lost:
+            raise RuntimeError(
+                f"{seen.wrong} connections left the shadow for another backend than its primary chose, "
+                f"and only {seen.records.lost} records were lost"
+            )
+        if not seen.latencies_ms:
+            raise RuntimeError(f"no connection was answered at {work.rate_cps:.0f} per second")
+        self.runs.append(
+            {
+                "offered_cps": round(work.rate_cps, 1),
+                "achieved_cps": round(seen.achieved_cps, 1),
+                "connections": work.connections,
+                "records_missing": missing(work, seen),
+                "backlog_ms": round(backlog_ms(seen.latencies_ms), 2),
+                "latency_p50_ms": round(percentile(seen.latencies_ms, 50), 2),
+                "sustained": sustained(work, seen),
+            }
+        )
+        return seen
+
+    def highest_rate_cps(self) -> tuple[float, float]:
+        """Searched with short runs, then confirmed by the run that is reported; and the rate of saturation."""
+        found = highest_rate(
+            self._try, self._extent.start_cps, precision=self._extent.precision, least=LEAST_CPS
+        )
+        max_cps, saturated_cps, tried = found.sustained, found.saturated, found.tried
+        while max_cps:
+            self._progress(f"latency at {max_cps:.0f} new connections per second, the most")
+            work = self._extent.sampled(max_cps)
+            seen = self._crossed(work)
+            tried += 1
+            if sustained(work, seen):
+                self._tell(seen, "max")
+                break
+            saturated_cps = max_cps
+            max_cps = max_cps * STEP_DOWN if max_cps > LEAST_CPS else 0.0
+        self._found.add("max_cps", max_cps, "1/s", tried, "higher")
+        self._found.add("saturated_cps", saturated_cps, "1/s", tried, "higher")
+        return max_cps, saturated_cps
+
+    def _try(self, rate_cps: float) -> float | None:
+        self._progress(f"trying {rate_cps:.0f} new connections per second")
+        work = self._extent.sampled(rate_cps, self._extent.trial_s)
+        for _ in range(TRIES):
+            seen = self._crossed(work)
+            if sustained(work, seen):
+                return seen.achieved_cps
+        return None
+
+
+def backlog_ms(latencies_ms: Sequence[float]) -> float:
+    """By how much the last fifth of these latencies exceeds the first, in the median: what has queued up."""
+    fifth = -(-len(latencies_ms) // 5)
+    return percentile(latencies_ms[-fifth:], 50) - percentile(latencies_ms[:fifth], 50)
+
+
+def missing(work: Work, seen: Crossed) -> int:
+    """Records that the shadow did not get: lost between the switches, or never sent, as the primary lost the packet."""
+    return RECORDS_PER_LIFE * work.connections - seen.records.received
+
+
+def sustained(work: Work, seen: Crossed) -> bool:
+    """Was all of it carried, as fast as it was offered?"""
+    time_ms = 1e3 * work.connections / work.rate_cps
+    return (
+        seen.achieved_cps >= KEPT_UP * work.rate_cps
+        and missing(work, seen) <= LOSS * RECORDS_PER_LIFE * work.connections
+        and backlog_ms(seen.latencies_ms) <= max(LEAST_BACKLOG_MS, BACKLOG * time_ms)
+    )
 
 
 def _inject(routers: Routers, extent: Extent, loss: float, name: str, found: _Figures) -> None:
@@ -205,19 +252,19 @@ def _inject(routers: Routers, extent: Extent, loss: float, name: str, found: _Fi
     before = routers.records()
     seen = relayed(routers, work, 0, loss=loss, seed=SEED)
     records = routers.records().since(before)
-    if records.sent - records.received < seen.dropped:
+    if records.lost < seen.dropped:
         raise RuntimeError(f"{seen.dropped} records were dropped on the way, but {records}")
     _repair(routers, records, name, found)
 
 
-def _overload(routers: Routers, extent: Extent, max_cps: float, found: _Figures) -> None:
+def _overload(routers: Routers, extent: Extent, saturated_cps: float, found: _Figures) -> None:
     """Far more than both switches can carry: new connections at the primary, and packets that the shadow has to forward
     besides, so that it loses records. A resync repairs its table.
     """
-    rate_cps = max_cps * extent.overload
+    rate_cps = saturated_cps * extent.overload
     connections = min(extent.most_overload, round(rate_cps * extent.overload_s))
     work = Work(rate_cps, connections, stay_one_in=2)
-    seen = crossed(routers, work, 0, flood_pps=extent.flood * max_cps)
+    seen = crossed(routers, work, 0, flood_pps=extent.flood * saturated_cps)
     found.add("overload_offered_cps", seen.achieved_cps, "1/s", connections, "higher")
     _repair(routers, seen.records, "overload", found)
 
@@ -230,8 +277,7 @@ def _repair(routers: Routers, records: Records, name: str, found: _Figures) -> N
         repair = routers.resync()
     elapsed_s = time.perf_counter() - start_s
     after = routers.difference()
-    lost = records.sent - records.received
-    found.add(f"records_lost_{name}", lost, "records", records.sent)
+    found.add(f"records_lost_{name}", records.lost, "records", records.sent)
     found.add(f"gaps_{name}", records.gaps, "gaps", records.received)
     found.add(f"entries_wrong_{name}", before.wrong, "entries", before.entries)
     found.add(f"entries_wrong_after_{name}", after.unequal, "entries", after.entries)
@@ -248,7 +294,7 @@ def _peer(run_dir: Path, extent: Extent, progress: Progress) -> dict[str, float 
         return {"absent": reason}
     found: dict[str, float | str] = {}
     with conntrackd.Pair(run_dir) as pair:
-        state_bytes = wire_bytes = control_bytes = connections = 0
+        state_bytes = wire_bytes = control_bytes = connections = cached = 0
         for rate_cps in extent.rates_cps:
             progress(f"conntrackd at {rate_cps:.0f} new connections per second")
             lives = pair.carry(rate_cps, extent.sampled(rate_cps).connections)
@@ -261,7 +307,9 @@ def _peer(run_dir: Path, extent: Extent, progress: Progress) -> dict[str, float 
             wire_bytes += lives.wire_bytes
             control_bytes += lives.control_bytes
             connections += lives.connections
+            cached += lives.cached
     found["bytes_per_connection"] = state_bytes / connections
     found["wire_bytes_per_connection"] = wire_bytes / connections
     found["control_bytes_per_connection"] = control_bytes / connections
+    found["connections_lost"] = connections - cached
     return found

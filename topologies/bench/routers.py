@@ -35,6 +35,7 @@ from controller.model import (
 from controller.plan.fabric import fabric_plan
 from topologies.bench.fixture import CLIENT, SERVICE
 from topologies.single import SingleSwitch
+from topologies.tables import entries
 
 PRIMARY, SHADOW = "r1", "r2"
 LABELS = {PRIMARY: 301, SHADOW: 303}  # of equal cost, the first path is that by port 2
@@ -43,7 +44,6 @@ BACKENDS = 8  # a packet of an unknown connection meets its backend once in so m
 READY_S = 60.0
 
 T = TypeVar("T")
-Entry = tuple[int | None, int, int, int | None]  # binding, service, state, bytes
 BY_SCAN = (RecordKind.FULL, RecordKind.GIVE)  # they have no place in the running sequence
 OWNED = 1  # bit of the entries that a switch is no replica of
 GENERATIONS = 16
@@ -114,6 +114,11 @@ class Records:
     received: int
     gaps: int
 
+    @property
+    def lost(self) -> int:
+        """Sent, and not received."""
+        return self.sent - self.received
+
     def since(self, before: Records) -> Records:
         """What was counted in between."""
         return Records(
@@ -139,7 +144,6 @@ class Repair:
 
     sent: int
     passes: int
-    swept: int
 
 
 class Routers:
@@ -238,22 +242,16 @@ class Routers:
 
     def difference(self) -> Difference:
         """Compare the tables of both, entry by entry. Ages are left out: the clock goes on between two dumps."""
-        primary, shadow = self._entries(PRIMARY), self._entries(SHADOW)
+        primary, shadow = (entries(self.do(self.driver.dump(name))) for name in (PRIMARY, SHADOW))
         known = primary.keys() | shadow.keys()
         unequal = [one for one in known if primary.get(one) != shadow.get(one)]
         wrong = sum(
-            one not in primary or one not in shadow or primary[one][:-1] != shadow[one][:-1]
+            one not in primary
+            or one not in shadow
+            or replace(primary[one], size_bytes=shadow[one].size_bytes) != shadow[one]
             for one in unequal
         )
         return Difference(len(primary), len(unequal), wrong)
-
-    def _entries(self, name: str) -> dict[int, Entry]:
-        """Signature → what a switch holds for it."""
-        dumped = self.do(self.driver.dump(name))
-        return {
-            record.signature: (record.binding, record.service, record.state, record.size_bytes)
-            for record in dumped
-        }
 
     def resync(self) -> Repair:
         """Send every entry of the primary to the shadow until all have arrived, then free what it has beyond them."""
@@ -268,10 +266,10 @@ class Routers:
             result = self._walk(PRIMARY, ScanMode.FULL, session=LABELS[SHADOW], origins=OWNED)
             sent += result.sent
             if self._arrived(before + result.sent):
-                swept = self._walk(
+                self._walk(
                     SHADOW, ScanMode.SWEEP, origins=1 << self._number, generation=self._generation
                 )
-                return Repair(sent, passes, swept.sent)
+                return Repair(sent, passes)
         raise RuntimeError(f"records of a scan were lost {MOST_PASSES} times in a row")
 
     def _walk(self, name: str, mode: ScanMode, **what: int) -> ScanResult:

@@ -22,8 +22,9 @@ from controller.model import SLOTS, Idle, NodePlan, SlotSet
 from controller.plan.fabric import fabric_plan
 from topologies.bench.fixture import frame, one_edge
 from topologies.bench.progress import Progress
-from topologies.bench.result import Better, Figure, Result, percentile
+from topologies.bench.result import Better, Figure, Result
 from topologies.bench.traffic import Blaster, delivered_ratio, highest_rate_pps, round_trips_us
+from topologies.load.analysis import percentile
 from topologies.single import SingleSwitch, unavailable
 from topologies.switches import BMV2, EMBEDDED, choose
 

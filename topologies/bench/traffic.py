@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 
 from topologies.bench.messages import Messages
+from topologies.bench.search import highest_rate
 from topologies.single import SingleSwitch
 
 BURST_S = 0.001  # packets of one millisecond leave together
 DRAIN_S = 0.3
 LEAST_PPS = 200  # below, a switch is said to carry nothing
+MOST_PPS = 1_000_000  # above, it is the sender that is measured
 
 
 class Blaster:
@@ -66,22 +68,13 @@ def highest_rate_pps(
     precision: float = 0.04,
 ) -> tuple[float, int]:
     """The highest steady rate with at most `loss` lost, by doubling and bisection; and how many rates were tried."""
-    low, high, tried = 0.0, start_pps, 0
-    while high < 1_000_000:
-        ratio, rate = delivered_ratio(device, blaster, out_ports, high, seconds)
-        tried += 1
-        if ratio < 1 - loss:
-            break
-        low, high = min(high, rate), high * 2
-    while high - low > precision * high and high > LEAST_PPS:
-        middle = (low + high) / 2
-        ratio, _ = delivered_ratio(device, blaster, out_ports, middle, seconds)
-        tried += 1
-        if ratio >= 1 - loss:
-            low = middle
-        else:
-            high = middle
-    return low, tried
+
+    def carry(rate_pps: float) -> float | None:
+        ratio, carried_pps = delivered_ratio(device, blaster, out_ports, rate_pps, seconds)
+        return carried_pps if ratio >= 1 - loss else None
+
+    found = highest_rate(carry, start_pps, precision=precision, least=LEAST_PPS, most=MOST_PPS)
+    return found.sustained, found.tried
 
 
 def round_trips_us(device: SingleSwitch, port: int, packet: bytes, count: int) -> list[float]:

@@ -20,8 +20,9 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-from topologies.load.talker import REPORT_S, endpoint
+from topologies.load.endpoint import endpoint
 
+REPORT_S = 1.0
 BACKLOG = 4096
 
 

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from topologies.load.endpoint import endpoint
 from topologies.load.observer import Observer, Tracker
 
 REPORT_S = 1.0
@@ -86,11 +87,6 @@ async def serve(arguments: argparse.Namespace, output: TextIO) -> None:
     )
 
 
-def _endpoint(text: str) -> tuple[str, int]:
-    address, _, port = text.rpartition(":")
-    return address, int(port)
-
-
 def _router(text: str) -> tuple[str, str]:
     name, _, mac = text.partition("=")
     return name, mac
@@ -103,7 +99,7 @@ def main() -> None:
     )
     parser.add_argument("--name", required=True)
     parser.add_argument(
-        "--listen", type=_endpoint, action="append", required=True, metavar="ADDRESS:PORT"
+        "--listen", type=endpoint, action="append", required=True, metavar="ADDRESS:PORT"
     )
     parser.add_argument("--interface", required=True)
     parser.add_argument("--router", type=_router, action="append", default=[], metavar="NAME=MAC")

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from topologies.load import exchanges
+from topologies.load.endpoint import endpoint
 
 REPORT_S = 1.0
 AGAIN_S = 0.5  # a broken connection is replaced after so long
@@ -274,12 +275,6 @@ class Talker:
     def _event(self, kind: str, place: Place, time_s: float, **more: Any) -> None:
         event = {"kind": kind, "connection": place.connection, "time_s": time_s}
         print(json.dumps(event | more), file=self._events)
-
-
-def endpoint(text: str) -> tuple[str, int]:
-    """'10.100.0.1:80' → ('10.100.0.1', 80)."""
-    address, _, port = text.rpartition(":")
-    return address, int(port)
 
 
 def main() -> None:

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from controller.cli import app
 from harness.yaml_fabric import FABRIC_YAML as GOOD
+from topologies.clos import ClosSpec, configuration
 
 COMMANDS = [
     "run",
@@ -159,6 +161,27 @@ def test_a_bad_file_as_json_has_line_key_and_remedy(tmp_path: Path) -> None:
     assert problem["key"] == "colour"
     assert problem["line"] == 21
     assert problem["remedy"]
+
+
+@pytest.mark.parametrize(("per_router", "most"), [(1, 13), (2, 12), (3, 11)])
+def test_more_named_primaries_than_a_shadow_has_numbers_for_are_refused_where_they_begin(
+    per_router: int, most: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "umbra.yaml"
+    fabric = yaml.safe_dump(configuration(ClosSpec(routers=20)))
+    fabric += f"shadows:\n  per_router: {per_router}\n  overrides:\n"
+    named = [f"    r{number}: [r20, r1]\n" for number in range(2, most + 3)]
+    file.write_text(fabric + "".join(named[:most]))
+    assert umbra("check", str(file)).exit_code == 0
+    file.write_text(fabric + "".join(named))
+    result = umbra("check", str(file))
+    assert result.exit_code == 1
+    line = fabric.count("\n") + most + 1
+    key = f"shadows.overrides.r{most + 2}[1]"
+    shown = result.stderr.replace("\n", " ")
+    assert f"{file}:{line}: {key}: r1 is named as the shadow of {most + 1} routers" in shown
+    assert f"at most {most} " in shown
+    assert "name another for 1 of them" in shown
 
 
 def test_an_api_open_to_other_machines_without_a_token_is_refused(tmp_path: Path) -> None:

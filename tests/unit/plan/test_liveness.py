@@ -130,6 +130,21 @@ def test_a_router_with_a_cut_link_is_away_until_the_link_is_back() -> None:
     assert play.deaths() == ["r2"]
 
 
+def test_a_spine_out_of_service_keeps_no_router_away() -> None:
+    play = Play(
+        lambda router, edge, path, now_s: (
+            (path == 1 and now_s > 1.0) or (router == "r2" and 5.0 < now_s < 6.0)
+        )
+    )
+    play.run(5.9)
+    assert play.deaths() == ["r2"]
+    play.run(1.1)
+    assert play.liveness.status("r2") is Status.RETURNING
+    play.run(SETTINGS.return_after_s)
+    assert play.liveness.proven("r2", play.now_s)
+    assert play.deaths() == ["r2"]
+
+
 @pytest.mark.parametrize("loss", [0.05, 0.2])
 def test_random_loss_condemns_nobody(loss: float) -> None:
     chance = random.Random(3)

@@ -23,12 +23,32 @@ def test_nothing_is_repaired_while_records_are_under_way() -> None:
     assert looked(*growing)[1] == [None] * 10
 
 
-@pytest.mark.parametrize("count", ["gaps", "late", "unknown", "no_place"])
+@pytest.mark.parametrize("count", ["gaps", "late", "unknown"])
 def test_every_sign_of_a_loss_leads_to_a_repair(count: str) -> None:
     _, found = looked(CALM, replace(CALM, **{count: 3}))
     assert found[0] is None
     assert found[1] is not None
     assert found[1].startswith("3 ")
+
+
+def test_what_has_no_place_at_a_shadow_leads_to_no_endless_resyncs() -> None:
+    repairs, _ = looked(CALM)
+    now, resyncs = replace(CALM, sent=101, received=101, no_place=1), 0
+    for _ in range(20):
+        if repairs.look(PAIR, now) is not None:
+            repairs.begin(PAIR)  # its scan finds no place for that connection either
+            now, resyncs = replace(now, no_place=now.no_place + 1), resyncs + 1
+        # What is told of such a connection later is of one that the shadow does not know.
+        sent = now.sent + 1
+        now = replace(now, sent=sent, received=sent, unknown=now.unknown + 1)
+        now = replace(now, no_place=now.no_place + 1)
+    assert resyncs == 0
+
+
+def test_a_loss_is_repaired_although_others_have_no_place() -> None:
+    _, found = looked(CALM, replace(CALM, no_place=5), replace(CALM, no_place=6, gaps=1))
+    assert found[:2] == [None, None]
+    assert found[2] == "1 gap in the sequence of records"
 
 
 def test_the_last_record_before_a_silence_is_missed_too() -> None:

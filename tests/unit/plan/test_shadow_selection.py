@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.plan.shadows import ranked, select
+from controller.config import Config
+from controller.model import Fabric, Stage
+from controller.plan.replicas import MAX_NUMBER, primary_numbers
+from controller.plan.shadows import candidates, ranked, select
 from controller.plan.shadows_near import trips
 from controller.plan.shadows_reasons import Assessment, explain
 from controller.plan.shadows_state import (
-    MOST_NUMBERS,
     Peer,
+    Seat,
     ShadowInputs,
     ShadowSettings,
     ShadowState,
@@ -23,6 +26,7 @@ from controller.plan.shadows_state import (
     from_json,
     to_json,
 )
+from topologies.clos import ClosSpec, configuration
 
 RULES = ShadowSettings()
 FIXED = {"r1": {"r2": 1.0, "r3": 1.2, "r4": 2.0}}
@@ -64,6 +68,10 @@ def changed(inputs: ShadowInputs, name: str, **values: object) -> ShadowInputs:
 
 def about(state: ShadowState, inputs: ShadowInputs, primary: str, name: str) -> Assessment:
     return next(one for one in explain(state, inputs, RULES, primary) if one.name == name)
+
+
+def clos(count: int) -> Fabric:
+    return Config.model_validate(configuration(ClosSpec(routers=count))).fabric()
 
 
 FOUR = routers("r1", "r2", "r3", "r4")
@@ -293,8 +301,26 @@ def test_nobody_is_the_shadow_of_more_than_it_has_numbers_for(
     for name, primaries in used.items():
         known = {*state.primaries_of(name), *state.assigned[name]}
         assert primaries == len(state.primaries_of(name))
-        assert len(known) <= MOST_NUMBERS
+        assert len(known) <= MAX_NUMBER
     assert all(len(own) == per_router for own in state.assigned.values())
+
+
+def test_an_assignment_of_other_settings_is_cut_back_to_what_there_are_numbers_for() -> None:
+    fabric = clos(20)
+    names = [router.name for router in fabric.stage(Stage.ROUTER)]
+    seats = {name: (Seat("r1", 1),) for name in names[1:14]}  # as many as with one shadow each
+    rules = replace(RULES, per_router=3, overrides={"r2": ("r1",)})
+    state = run(near(routers(*names), {}), 1, ShadowState(1, seats), rules)
+    assert state.assigned["r2"] == ("r1",)
+    assert len({*state.primaries_of("r1"), *state.assigned["r1"]}) <= MAX_NUMBER
+    assert primary_numbers(fabric, state.assigned)
+    assert any("too many" in change.why for own in state.changes.values() for change in own)
+
+
+def test_a_shadow_that_is_named_may_be_far_down_the_list() -> None:
+    fabric = clos(40)
+    assert "r30" not in candidates(fabric)["r1"]
+    assert candidates(fabric, overrides={"r1": ("r30",)})["r1"] == ("r30",)
 
 
 def settled(inputs: ShadowInputs) -> ShadowState:
@@ -332,7 +358,10 @@ def test_noise_changes_nothing(inputs: ShadowInputs, seed: int) -> None:
 @given(fabrics())
 def test_the_same_inputs_give_the_same_assignment(inputs: ShadowInputs) -> None:
     assert run(inputs, 40) == run(inputs, 40)
-    for primary, names in ranked(run(inputs, 3), inputs, RULES).items():
+    state = run(inputs, 3)
+    for primary, names in ranked(state, inputs, RULES).items():
         assert primary not in names
         assert len(set(names)) == len(names)
-        assert explain(run(inputs, 3), inputs, RULES, primary) is not None
+        shown = explain(state, inputs, RULES, primary)
+        own = tuple(one.name for one in shown if one.state == "shadow")
+        assert own == state.assigned.get(primary, ())

@@ -12,8 +12,9 @@ from fastapi import FastAPI, Request
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.config.addresses import is_loopback
 from controller.serve import problems
-from controller.serve.access import Access, AccessError, decide, is_loopback, read_token
+from controller.serve.access import Access, AccessError, decide, read_token
 from controller.serve.gate import MAX_BODY_BYTES, Gate, host_name
 
 TOKEN = "a-token-of-enough-length"

@@ -3,72 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from controller.act.probes import ProbeAnswer
 from controller.assignments import Assignments
 from controller.commands import shadow_tables
-from controller.config import Config, parse
 from controller.model import NodeCounters, ServiceCounters
 from controller.plan.routes_state import RouterState, RouterView, RoutesState
 from controller.serve.shadow_schemas import AssignmentState, WhyState
 from harness.probing import ProbedFabric
+from harness.simworld import configuration
 
 ROUTERS = ("r1", "r2", "r3", "r4")
 NOW_S = 1000.0
 
 
-def configuration(more: str = "") -> Config:
-    routers = "".join(
-        f"  - {{name: r{n}, stage: router, device_id: 2{n}, address: '127.0.0.1:5002{n}', "
-        f"label: 30{n}, mac: '02:00:00:00:03:0{n}', capacity: 400, threshold_available: 100, "
-        f"failure_domain: rack{1 + n // 4}}}\n"
-        for n in (1, 2, 3, 4)
-    )
-    links = "".join(f"  - {{a: 'r{n}:1', b: 's1:1{n}'}}\n" for n in (1, 2, 3, 4))
-    return parse(f"""\
-umbra: 1
-switches:
-  - {{name: e1, stage: edge, device_id: 1, address: '127.0.0.1:50001', label: 101,
-     mac: '02:00:00:00:01:01', subnet: 10.1.1.0/24}}
-  - {{name: s1, stage: spine, device_id: 11, address: '127.0.0.1:50011', label: 201,
-     mac: '02:00:00:00:02:01', subnet: 10.2.1.0/24}}
-{routers}links:
-  - {{a: 'e1:1', b: 's1:1'}}
-{links}clients: []
-backends:
-  - {{name: b1, port: 's1:9', ip: 10.2.1.10, mac: '02:00:00:00:05:01', label: 401}}
-services:
-  - {{id: 1, name: web, address: 10.100.0.1, port: 80, routers: [r1], backends: [b1]}}
-{more}
-""")
-
-
 class World:
     """Four routers, r4 in another rack; r1 hears r3 sooner than r2."""
 
-    def __init__(self, more: str = "") -> None:
-        self.config = configuration(more)
-        fabric = self.config.fabric()
-        self.fabric = ProbedFabric(fabric)
+    def __init__(self) -> None:
+        config = configuration(Path(), routers=4, domains={4: "rack2"})
+        self.fabric = ProbedFabric(config.fabric())
         self.fabric.round_trip_ms |= {("r1", "r2"): 9.0, ("r1", "r3"): 1.0, ("r1", "r4"): 3.0}
-        self.on_probe: list[Callable[[str, Any], None]] = []
-        self.fabric.answered.append(self.come_back)
-        self.status, self.probe = self.fabric.status, self.fabric.probe
-        self.own = Assignments(self.config, fabric, self, clock=lambda: NOW_S)
+        self.own = Assignments(config, self.fabric.fabric, self.fabric, clock=lambda: NOW_S)
         self.own.listen()
         self.live = dict.fromkeys(ROUTERS, 50.0)
         self.routes = RoutesState()
-
-    def come_back(self, node: str, answer: ProbeAnswer) -> None:
-        for callback in self.on_probe:
-            callback(node, answer)
 
     def views(self) -> tuple[RouterView, ...]:
         return tuple(

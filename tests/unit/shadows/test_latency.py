@@ -8,7 +8,7 @@ from dataclasses import replace
 from controller.act.probes import ProbeAnswer
 from controller.latency import LEAST_SAMPLES, PROBE_KIND, SAMPLES, STALE_S, Latencies
 from controller.model import Fabric, Stage
-from harness.probing import ProbedFabric
+from harness.probing import ProbedFabric, listen
 from harness.small import small_fabric
 
 
@@ -33,7 +33,7 @@ class Clock:
 
 def probed(world: ProbedFabric, turns: int, clock: Clock | None = None) -> Latencies:
     found = Latencies(world.fabric, world, clock=clock or Clock())
-    world.answered.append(found.answered)
+    listen(world, found.answered)
 
     async def main() -> None:
         for _ in range(turns):

@@ -8,7 +8,7 @@ import pytest
 
 from controller.loadtest import LoadTester, ProbingFailed, plain
 from controller.plan.capacity import LoadResult, LoadSettings
-from harness.probing import ProbedFabric
+from harness.probing import ProbedFabric, listen
 from harness.small import small_fabric
 
 # Steps far apart, and patience, so that a busy machine changes nothing.
@@ -27,7 +27,7 @@ def outcome(
             time_share=0.5,
             clock=lambda: 7.0,
         )
-        world.answered.append(tester.answered)
+        listen(world, tester.answered)
         result = await tester.test("e1", "r1", target_pps, own_pps=30.0)
         assert tester.last("r1") is result
         assert tester.running is None

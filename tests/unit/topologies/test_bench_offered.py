@@ -13,6 +13,7 @@ from scapy.layers.l2 import Ether
 from controller.act.records import Connection, Record, RecordKind, State, record_frame
 from topologies.bench.conntrackd import client_port, messages
 from topologies.bench.crossing import only_sampled
+from topologies.bench.fixture import frame
 from topologies.bench.messages import Messages
 from topologies.bench.offered import Frames, Offer, Work, client
 from topologies.bench.schedule import Pace
@@ -73,19 +74,19 @@ def test_a_life_is_offered_in_its_order_and_as_often_as_wanted() -> None:
 
 
 def test_only_the_opening_of_a_sampled_connection_is_looked_at() -> None:
-    def frame(kind: RecordKind, sampled: bool) -> bytes:
+    def told(kind: RecordKind, sampled: bool) -> bytes:
         connection = Connection(client(5, sampled)[0], "10.100.0.1", 6, 1029, 80)
-        told = connection if kind is RecordKind.OPEN else None
+        whole = connection if kind is RecordKind.OPEN else None
         record = Record(
-            kind, 0, State.OPENING, 1, LABEL, connection.signature, 401, None, None, told
+            kind, 0, State.OPENING, 1, LABEL, connection.signature, 401, None, None, whole
         )
         return record_frame(record, 303)
 
-    wanted = frame(RecordKind.OPEN, True)
+    wanted = told(RecordKind.OPEN, True)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, theirs:
         with only_sampled(theirs):
-            for packet in (frame(RecordKind.OPEN, False), frame(RecordKind.ADOPT, True), wanted):
+            for packet in (told(RecordKind.OPEN, False), told(RecordKind.ADOPT, True), wanted):
                 ours.send(packet)
             assert theirs.recv(2048, socket.MSG_DONTWAIT) == wanted
         ours.send(b"anything")
@@ -101,17 +102,26 @@ def test_any_run_of_messages_can_be_sent_again() -> None:
         assert [theirs.recv(100) for _ in range(4)] == [packets[i] for i in (3, 4, 1, 2)]
 
 
-def test_late_callers_get_every_turn_once_and_no_end_before_its_beginning() -> None:
-    pace = Pace(1e5, 50, hold_s=0.001)
-    turns = []
+def test_late_callers_get_everything_once_and_in_order() -> None:
+    pace = Pace([number * 1e-5 for number in range(50)])
+    given: list[int] = []
     while not pace.done:
-        turns += list(pace.due())
-    assert sorted((turn.number, not turn.opens) for turn in turns) == [
-        (number, closes) for number in range(50) for closes in (False, True)
-    ]
-    for number in range(50):
-        mine = [turn.opens for turn in turns if turn.number == number]
-        assert mine == [True, False]
+        given += pace.due()
+    assert given == list(range(50))
+
+
+def test_nothing_is_due_before_its_time() -> None:
+    pace = Pace([0.0, 3600.0])
+    assert list(pace.due()) == [0]
+    assert list(pace.due()) == []
+    assert not pace.done
+    assert 3000 < pace.wait_s() <= 3600
+
+
+def test_the_switch_benchmarks_frames_have_the_size_that_is_told() -> None:
+    assert [len(frame(1000, "A", size)) for size in (54, 64, 1400)] == [54, 64, 1400]
+    packet = Ether(frame(1000, "SA", 64))
+    assert (packet[TCP].sport, packet[TCP].dport, str(packet[TCP].flags)) == (1000, 80, "SA")
 
 
 def test_segments_are_what_scapy_would_make() -> None:
