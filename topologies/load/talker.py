@@ -115,14 +115,13 @@ class Talker:
                 self._act(heapq.heappop(self._due)[2], now_s)
             if now_s >= report_s:
                 report_s = now_s + REPORT_S
+                self._read(0.0)  # who was stopped for a while has answers waiting
                 self._sweep(now_s)
                 self._report(now_s)
             wait_s = report_s - now_s
             if self._due:
                 wait_s = max(0.0, min(wait_s, self._due[0][0] - now_s))
-            for descriptor, _ in self._epoll.poll(wait_s):
-                if descriptor in self._places:  # it may have ended within this batch
-                    self._ready(self._places[descriptor])
+            self._read(wait_s)
         self._log.flush()
         self._events.flush()
         print(json.dumps({"kind": "end"}), flush=True)
@@ -133,6 +132,11 @@ class Talker:
     def _renew(self, *_: object) -> None:
         for place in self._all:
             place.end_s = 0.0
+
+    def _read(self, wait_s: float) -> None:
+        for descriptor, _ in self._epoll.poll(wait_s):
+            if descriptor in self._places:  # it may have ended within this batch
+                self._ready(self._places[descriptor])
 
     def _later(self, when_s: float, place: Place) -> None:
         self._turn += 1

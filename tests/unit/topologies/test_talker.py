@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -175,6 +176,32 @@ def test_a_broken_connection_is_told_with_its_reason(
     ended = [life for life in exchanges.lives([tmp_path / "c1.events"]).values() if life.how]
     assert {life.how for life in ended} == {how}
     assert all(life.broken and life.backend == "b1" for life in ended)
+
+
+def test_an_answer_that_came_while_the_talker_was_stopped_is_no_silence(tmp_path: Path) -> None:
+    asked, stopped = threading.Semaphore(0), threading.Event()
+
+    def answer_later(sock: socket.socket) -> None:
+        asked.release()
+        stopped.wait(PATIENCE_S)
+        sock.sendall(b"b1 2\n")
+        wait_for_more(sock)
+
+    with (
+        backend(answer_later) as port,
+        program(*talker(tmp_path, port, "--answer-timeout", "3")) as client,
+    ):
+        for _ in range(CONNECTIONS):
+            assert asked.acquire(timeout=PATIENCE_S)
+        client.send_signal(signal.SIGSTOP)
+        stopped.set()
+        time.sleep(3.5)
+        client.send_signal(signal.SIGCONT)
+        for report in lines(client):
+            if report["kind"] == "talk" and int(str(report["answers"])) >= 2 * CONNECTIONS:
+                break
+        end(client)
+    assert {life.how for life in exchanges.lives([tmp_path / "c1.events"]).values()} == {None}
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/thread-self/net/snmp"), reason="needs Linux")
