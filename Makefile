@@ -32,10 +32,20 @@ setup-test:
 p4:
 	p4src/compile.sh
 
+# InfluxDB 2.7 for the tests and `umbra bench store`; needs Go, cargo and a C compiler, and takes minutes
+.PHONY: influxd
+influxd:
+	tools/influxd.sh
+
+# Neo4j Community for the tests and `umbra bench destinations`; needs Java 17 and Maven, and fetches 128 MB
+.PHONY: neo4j
+neo4j:
+	tools/neo4j.sh
+
 # One JSON object per benchmark in reports/bench/
 bench: setup
 	mkdir -p reports/bench
-	for name in switch cycle replication failover; do \
+	for name in switch cycle replication failover addresses destinations resources forecast store; do \
 	  $(ROOT) $(BIN)/umbra bench $$name --json > reports/bench/$$name.json || exit 1; \
 	done
 

@@ -32,17 +32,19 @@ from controller.observe.demand import Demand, DemandTracker
 from controller.observe.history import History
 from controller.observe.samples import Sampler
 from controller.plan.routes import plan_routes
-from controller.plan.routes_shares import base_pct
+from controller.plan.routes_shares import base_pct, shares
 from controller.plan.routes_state import (
+    Parts,
     RouterView,
     RouteSettings,
     RoutesInputs,
     RoutesPlan,
     RoutesState,
     ServiceView,
+    with_orders,
 )
 from controller.plan.shadows import candidates
-from controller.predict import Foresight, Outlook, make_forecaster
+from controller.predict import Foresight, Outlook, limits, make_forecaster
 from controller.trouble import Troubles
 
 STALE_PERIODS = 3.0  # a sample older than this says nothing
@@ -111,17 +113,20 @@ class Cycle:
             fabric, per_router=config.shadows.per_router, overrides=config.shadows.overrides
         )
         self.writer = ShareWriter(fabric, driver)
-        limits = {r.name: float(r.capacity - r.threshold_available) for r in self.routers}
-        self.foresight = Foresight(limits, make_forecaster(config))
+        self.foresight = Foresight(limits(config), make_forecaster(config))
         self.sampler = Sampler(frozenset(self.labels))
-        self.tracker = DemandTracker(self.base, frozenset(self.edges))
+        # Where new connections go without a shift: the base, less what is redirected, and where that goes.
+        self.offered: dict[int, Mapping[str, float]] = dict(self.base)
+        self.tracker = DemandTracker(self.offered, frozenset(self.edges))
         self.history = History()
         self.state = RoutesState()
         self.dry: RoutesState | None = self.state if config.cycle.dry_run else None
         self.away: dict[str, tuple[str, ...]] = {}  # routers that get nothing → who stands in
         self.takes: Callable[[str], bool] = self._answers  # may this router get new connections?
+        self.reserved: Callable[[], frozenset[str]] = frozenset  # routers that others give work to
         self.measured: Callable[[str], Measured] = lambda _: (None, None)
         self.surging: Callable[[str], float] = lambda _: 0.0  # severity as seen between cycles
+        self.seen: list[Callable[[list[SampledConnection]], None]] = []  # told of digests
         self.counters: dict[str, NodeCounters] = {}  # of the latest reading
         self.samples: dict[str, RouterSample] = {}
         self.demands: dict[str, Demand] = {}
@@ -165,12 +170,11 @@ class Cycle:
             self._sample(counters)
         with self._part("predict"):
             if self.config.cycle.predictive:
-                await self._predict(now_s)
+                # Not the turn's begin: the counters are newer, and a forecast looks at nothing later.
+                await self._predict(self._clock())
         plan: RoutesPlan | None = None
         with self._part("plan"):
-            inputs = RoutesInputs(
-                self.views(now_s), self.services, self.edges, self.candidates, self.away
-            )
+            inputs = self._inputs(now_s)
             plan = plan_routes(self.dry or self.state, inputs, now_s, self.settings)
         decisions: tuple[Decision, ...] = ()
         if plan is not None:
@@ -190,9 +194,7 @@ class Cycle:
     async def react(self, routers: Iterable[str]) -> bool:
         """Plan for these routers now, between two cycles, and write; True when that changed a share."""
         now_s = self._clock()
-        inputs = RoutesInputs(
-            self.views(now_s), self.services, self.edges, self.candidates, self.away
-        )
+        inputs = self._inputs(now_s)
         only = frozenset(routers)
         plan = plan_routes(self.dry or self.state, inputs, now_s, self.settings, only)
         if not plan.decisions:
@@ -206,6 +208,27 @@ class Cycle:
             written = await self._rewrite(written)
         self._conclude(plan, written, (time.perf_counter() - decided_s) * 1000)
         return any(one.kind is not Kind.HOLD for one in plan.decisions)
+
+    async def order(self, source: str, orders: Mapping[str, Parts]) -> Written | None:
+        """What another planner moves of routers' new connections from now on, written at once; None when that changes
+        nothing, or in a dry run. Raises ValueError as `with_orders`.
+        """
+        changed = with_orders(self.state, source, orders)
+        if self.dry is not None or changed == self.state:
+            return None
+        self.state = changed
+        keys = self.writer.want(
+            shares(self.services, self.edges, self.labels, self.state, self.away)
+        )
+        return await self._push(keys)
+
+    def _inputs(self, now_s: float) -> RoutesInputs:
+        reserved = self.reserved()
+        free = {
+            name: tuple(one for one in own if one not in reserved)
+            for name, own in self.candidates.items()
+        }
+        return RoutesInputs(self.views(now_s), self.services, self.edges, free, self.away)
 
     def views(self, now_s: float) -> tuple[RouterView, ...]:
         """All routers as the planner sees them."""
@@ -290,6 +313,8 @@ class Cycle:
             taken.append(self._driver.connections.get_nowait())
         if taken:
             self._recorder.connections(taken)
+            for tell in self.seen:
+                tell(taken)
 
     async def _predict(self, now_s: float) -> None:
         found: dict[str, Outlook] = {}
@@ -310,14 +335,15 @@ class Cycle:
             self.state = replace(self.state, cycle=plan.state.cycle)
             return Written()
         self.state = plan.state
-        changed = self.writer.want(plan.shares)
+        return await self._push(self.writer.want(plan.shares))
+
+    async def _push(self, changed: set[tuple[str, int]]) -> Written:
         up = frozenset(name for name, node in self._driver.status().items() if node.up)
         return await self.writer.write(changed, up, 0.5 * self.config.cycle.period_s)
 
     async def _rewrite(self, before: Written) -> Written:
         """Try again where a write failed."""
-        up = frozenset(name for name, node in self._driver.status().items() if node.up)
-        again = await self.writer.write(set(), up, 0.5 * self.config.cycle.period_s)
+        again = await self._push(set())
         failed = {name: error for name, error in before.failed if name not in again.edges}
         edges = tuple(sorted({*before.edges, *again.edges}))
         return Written(edges, tuple(sorted({**failed, **dict(again.failed)}.items())))
@@ -359,5 +385,6 @@ def _foreseen(view: RouterView, outlook: Outlook | None) -> RouterView:
         demand_p95=outlook.p95,
         breach_probability=outlook.breach.probability if outlook.breach else None,
         lead_s=outlook.breach.lead_s if outlook.breach else None,
+        alarm=outlook.alarm,
         anomaly_severity=surge.severity if surge is not None and surge.active else 0.0,
     )

@@ -14,10 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from controller.act.fabric import FabricDriver
-from controller.act.program import files
+from controller.beside import Beside
+from controller.calendars import Calendars
 from controller.config import Config
 from controller.cycle import Cycle
+from controller.driver import make_driver
 from controller.events import Listener, NodeFailed, NodeRecovered, Publisher
+from controller.learning import Learning
 from controller.memory import Memory
 from controller.model import Decision, Kind, Outcome
 from controller.plan.fabric import slot_set_id
@@ -28,9 +31,9 @@ from controller.recorder import Recorder
 from controller.resilience import Resilience
 from controller.shadowing import Shadowing
 from controller.snapshot import snapshot
-from controller.trainer import Trainer
 from controller.trouble import Troubles
 from controller.upkeep import Upkeep
+from ml.calendars.events import PlannedEvent
 
 LOG = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ class Controller:
     """Runs one configuration. Make it and call everything within one asyncio event loop.
 
     `driver` replaces the fabric driver (tests without switches). Raises ProgramError when the
-    compiled program cannot be used.
+    compiled program cannot be used, AddressingError or DestinationError when a file of their sections cannot.
     """
 
     def __init__(
@@ -56,12 +59,15 @@ class Controller:
         self.fabric = config.fabric()
         self.troubles = Troubles()
         self.recorder = Recorder(config, self.troubles)
-        self.driver = driver if driver is not None else self._make_driver()
+        self.driver = driver if driver is not None else make_driver(config, self.fabric)
         self._publisher = Publisher()
         self.cycle = Cycle(
             config, self.fabric, self.driver, self.recorder, self._publisher, self.troubles, clock
         )
-        self.trainer = Trainer(config, self.cycle.foresight.forecaster, self.recorder)
+        self.learning = Learning(
+            config, self.cycle, self.recorder, self._publisher, self.troubles, clock
+        )
+        self.calendars = Calendars(config, self._plan, self.troubles, clock)
         self.resilience = Resilience(
             config,
             self.fabric,
@@ -78,6 +84,20 @@ class Controller:
             config, self.fabric, self.driver, self.cycle, self.resilience, self.recorder, clock
         )
         self.upkeep = Upkeep(self.fabric, self.driver, self.troubles)
+        self.beside = Beside(
+            config,
+            self.fabric,
+            self.driver,
+            self.cycle,
+            self.resilience,
+            self.recorder,
+            self.troubles,
+            clock,
+        )
+        self.addressing = self.beside.addressing
+        self.destinations = self.beside.destinations
+        self.resources = self.beside.resources
+        self.ab = self.beside.ab
         self._clock = clock
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
@@ -87,10 +107,6 @@ class Controller:
         self._early: list[Callable[[RoutesState], RoutesState]] = []  # orders before the start
         self._dry_asked: bool | None = None  # by a person, in this run or an earlier one
         self._started = False
-
-    def _make_driver(self) -> FabricDriver:
-        p4 = self.config.p4
-        return FabricDriver(self.fabric, files(p4.p4info, p4.json_path))
 
     async def run(self) -> None:
         """Turn the loop until `stop`. The switches go on forwarding as they are."""
@@ -159,6 +175,7 @@ class Controller:
         cycle.dry = state if dry else None
         cycle.writer.adopt(in_force)
         cycle.writer.want(shares(cycle.services, cycle.edges, cycle.labels, state, away))
+        await self.beside.recall(in_force)
         self.resilience.desired.start_from(in_force)
         self.resilience.desired.want()
         # A switch that hangs must not hold up the others: what is late is tried again below.
@@ -176,13 +193,18 @@ class Controller:
                 self.troubles.begin(f"reconcile {name}", error)
         self.upkeep.spawn("scan", lambda: self.upkeep.expire(self.config.idle.scan_period_s))
         self.upkeep.spawn("reconcile", lambda: self.upkeep.reconcile(self._up))
-        self.upkeep.spawn("train", self.trainer.run)
+        self.upkeep.spawn("calendars", self.calendars.run)
+        self.upkeep.spawn("train", self.learning.run)
         self.resilience.start(self.upkeep)
         self.shadowing.start(self.upkeep)
+        self.beside.start(self.upkeep)
 
     async def turn(self) -> None:
         """One cycle, and what is to be remembered of it."""
-        await self.cycle.turn()
+        with self.learning.trainer.resting():
+            await self.cycle.turn()
+            await self.beside.turn()
+        self.learning.turn()
         self.resilience.turn()
         self.shadowing.turn()
         self._remember()
@@ -198,6 +220,7 @@ class Controller:
             self.troubles,
             self._clock(),
             self.resilience,
+            self.learning.summary(),
         )
 
     def decisions(
@@ -219,6 +242,18 @@ class Controller:
         """Why they are (`serve/shadow_schemas.WhyState`). KeyError for an unknown router."""
         self._known(router)
         return self.shadowing.why(router)
+
+    async def models(self) -> Mapping[str, Any]:
+        """The forecasting models (`serve/model_schemas.ModelsState`)."""
+        return await self.learning.state()
+
+    async def promote_model(self, version: str) -> None:
+        """Put a version into service. ModelRefused when it cannot be."""
+        await self.learning.promote(version)
+
+    async def roll_back_model(self) -> None:
+        """Put the champion before into service. ModelRefused when there is none."""
+        await self.learning.roll_back()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every event; returns a function that ends that."""
@@ -275,6 +310,10 @@ class Controller:
         elif not on:
             self.cycle.dry = None
         self._dry_asked = on
+
+    def _plan(self, events: tuple[PlannedEvent, ...]) -> None:
+        self.learning.plan(events)
+        self.beside.plan(events)
 
     def _ready(self) -> None:
         if not self._started:
@@ -359,7 +398,8 @@ class Controller:
     async def _finish(self) -> None:
         await self.resilience.close()
         await self.upkeep.close()
-        self.trainer.close()
+        await self.beside.close()
+        await self.learning.close()
         await self.cycle.close()
         for callbacks, own in ((self.driver.on_up, self._up), (self.driver.on_down, self._down)):
             if own in callbacks:  # ending the connections is no failure

@@ -7,7 +7,7 @@ way to the switches).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from controller.act.shares import ShareWriter
@@ -63,6 +63,8 @@ class Desired:
         self._writer = writer
         self._in_force: dict[tuple[str, int], tuple[int, ...]] = {}
         self._chosen = {name: tuple(own) for name, own in shadows.items()}
+        # What others put over every plan, such as the rows of addresses.
+        self.layers: list[Callable[[FabricPlan], FabricPlan]] = []
 
     @property
     def shadows(self) -> dict[str, tuple[str, ...]]:
@@ -130,16 +132,17 @@ class Desired:
             if number % 16 == 0
         }
         idle = config.idle
-        self._driver.want(
-            fabric_plan(
-                self.fabric,
-                idle=Idle(idle.tcp_s, idle.udp_s, idle.opening_s, idle.linger_s),
-                sample_one_in=config.digests.sample_one_in,
-                shares=shares,
-                in_force=slots,
-                shadows=shadows,
-                targets=self.targets,
-                generations=self.generations,
-                numbers=self.numbers,
-            )
+        plan = fabric_plan(
+            self.fabric,
+            idle=Idle(idle.tcp_s, idle.udp_s, idle.opening_s, idle.linger_s),
+            sample_one_in=config.digests.sample_one_in,
+            shares=shares,
+            in_force=slots,
+            shadows=shadows,
+            targets=self.targets,
+            generations=self.generations,
+            numbers=self.numbers,
         )
+        for layer in self.layers:
+            plan = layer(plan)
+        self._driver.want(plan)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from controller.model import Decision, Outcome
-from ml.breach import Breach
-from ml.forecast import Forecast
+from ml.breaches.breach import Breach
+from ml.forecasting.forecast import Forecast
+from ml.life.version import plain
 
 LOG = logging.getLogger(__name__)
 
@@ -59,7 +61,30 @@ class ReplicasSynced:
     passes: int
 
 
-Event = ForecastMade | ShiftDecided | NodeFailed | NodeRecovered | ReplicasSynced
+@dataclass(frozen=True, slots=True)
+class ModelDecided:
+    """What was decided about a forecasting model, and why: trained, promoted, rolled back, …"""
+
+    time_s: float
+    metric: str
+    version: str
+    what: str
+    reason: str
+    figures: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "time_s": self.time_s,
+            "metric": self.metric,
+            "version": self.version,
+            "what": self.what,
+            "reason": self.reason,
+            "figures": plain(self.figures),
+        }
+
+
+Event = ForecastMade | ShiftDecided | NodeFailed | NodeRecovered | ReplicasSynced | ModelDecided
 Listener = Callable[[Event], None]
 
 

@@ -14,16 +14,15 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
-from controller.act.probes import ProbeAnswer
+from controller.act.probes import Probe, ProbeAnswer
 from controller.config import Failover as FailoverConfig
 from controller.model import Fabric, Stage
 from controller.plan.liveness import Change, Liveness, LivenessSettings, Status
 from controller.plan.probe_paths import probe_paths
-from controller.prober import Prober
+from controller.prober import StatefulProber
 
 LOG = logging.getLogger(__name__)
 
@@ -37,13 +36,6 @@ STATUS_S = 0.05  # how often the edges' connections are looked at
 SLEEP_S = 0.05  # the longest sleep
 EACH_S = 20e-6  # the least sleep for each router: looking at thousands takes its time
 LATE_S = 0.025  # a loop that wakes up later than that was stalled
-
-
-class Driver(Prober, Protocol):
-    """What is needed of the fabric driver."""
-
-    def status(self) -> Mapping[str, Any]:
-        """Switch → its connection's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +55,7 @@ class Health:
         self,
         config: FailoverConfig,
         fabric: Fabric,
-        driver: Driver,
+        driver: StatefulProber,
         on_change: Callable[[Change], None],
     ) -> None:
         routers = fabric.stage(Stage.ROUTER)
@@ -71,6 +63,7 @@ class Health:
         self._edges = [edge.name for edge in fabric.stage(Stage.EDGE)]
         self._driver = driver
         self._on_change = on_change
+        self.on_trip: list[Callable[[str, str, float], None]] = []  # edge, router, round trip in ms
         self.period_s = max(
             config.probe_period_ms / 1e3, len(routers) / config.probes_per_s if routers else 0.0
         )
@@ -216,16 +209,18 @@ class Health:
 
     async def _probe(self, edge: str, router: str, number: int, port: int) -> None:
         try:
-            await self._driver.probe(edge, self._labels[router], id=number, source_port=port)
+            await self._driver.probe(edge, Probe(self._labels[router], number, port))
         except Exception as error:  # an edge that is gone must never end the probing
             LOG.debug("%s: probe to %s not sent: %s", edge, router, error)
         finally:
             self._unsent[edge] -= 1
 
-    def _answered(self, _node: str, answer: ProbeAnswer) -> None:
+    def _answered(self, node: str, answer: ProbeAnswer) -> None:
         sent = self._under_way.pop(answer.id, None)
         if sent is not None:
             self.liveness.answered(sent.router, sent.sent_s, self.now_s, sent.spine)
+            for told in self.on_trip:
+                told(node, sent.router, answer.round_trip_us / 1000.0)
 
     def _forget(self) -> None:
         late = [n for n, one in self._under_way.items() if self.now_s - one.sent_s > FORGET_S]

@@ -17,11 +17,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from controller.act.probes import ProbeAnswer
+from controller.act.probes import Probe, ProbeAnswer
 from controller.model import Fabric, Stage
 from controller.plan.shadows_near import Named, configured_ms, trips
 from controller.plan.shadows_state import Trip
-from controller.prober import StatefulProber, round_trip_ms
+from controller.prober import StatefulProber
 
 PROBE_KIND = 0xC1  # the first byte of these probes' ids
 SAMPLES = 9  # the median of so many
@@ -82,7 +82,7 @@ class Latencies:
         index = answer.id & 0xFFFFFF
         if index >= len(self._pairs) or self._pairs[index][0] != node:
             return False
-        ms = round_trip_ms(answer)
+        ms = answer.round_trip_us / 1000.0
         if ms <= LONGEST_MS:
             pair = self._pairs[index]
             self._samples.setdefault(pair, deque(maxlen=SAMPLES)).append(ms)
@@ -135,9 +135,11 @@ class Latencies:
             sending.append(
                 self._driver.probe(
                     node,
-                    self._labels[target],
-                    id=PROBE_KIND << 24 | self._ids[node, target],
-                    source_port=PORTS[round_number % len(PORTS)],
+                    Probe(
+                        self._labels[target],
+                        PROBE_KIND << 24 | self._ids[node, target],
+                        PORTS[round_number % len(PORTS)],
+                    ),
                 )
             )
         await asyncio.gather(

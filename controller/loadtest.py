@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
-from controller.act.probes import COLLECT, QUIET, ProbeAnswer
+from controller.act.probes import COLLECT, QUIET, Probe, ProbeAnswer
 from controller.model import Fabric, Stage
 from controller.plan.capacity import (
     LoadResult,
@@ -28,7 +28,7 @@ from controller.plan.capacity import (
     rates,
 )
 from controller.plan.paths import next_hops
-from controller.prober import Prober, round_trip_ms
+from controller.prober import Prober
 
 PROBE_KIND = 0xC2  # the first byte of these probes' ids
 SINGLES = 48  # up to so many probes in a step go one by one; more go in bursts
@@ -127,7 +127,7 @@ class LoadTester:
         return result
 
     async def _idle_ms(self, edge: str, shadow: str) -> float:
-        found = [round_trip_ms(await self._ask(edge, shadow, 0)) for _ in range(3)]
+        found = [(await self._ask(edge, shadow, 0)).round_trip_us / 1000.0 for _ in range(3)]
         return median(found)
 
     async def _step(self, edge: str, shadow: str, rate: float, sizes: Sequence[int]) -> Step:
@@ -212,15 +212,9 @@ class LoadTester:
         turn: int = 0,
     ) -> None:
         try:
-            await self._driver.probe(
-                edge,
-                self._labels[shadow],
-                id=number,
-                source_port=PORTS[turn % len(PORTS)],
-                size=size,
-                flags=flags,
-                group=group,
-            )
+            port = PORTS[turn % len(PORTS)]
+            probe = Probe(self._labels[shadow], number, port, size, flags, group)
+            await self._driver.probe(edge, probe)
         except Exception as error:
             raise ProbingFailed(f"{edge}: {error}") from error
 

@@ -1,13 +1,11 @@
-"""What those who probe need of the fabric driver, and what its answers say."""
+"""What those who probe need of the fabric driver."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from controller.act.probes import ProbeAnswer
-
-CLOCK_US = 1 << 48  # a switch stamps with 48 bits
+from controller.act.probes import Probe, ProbeAnswer
 
 
 class Prober(Protocol):
@@ -15,18 +13,8 @@ class Prober(Protocol):
 
     on_probe: list[Callable[[str, ProbeAnswer], None]]
 
-    async def probe(
-        self,
-        node: str,
-        target_label: int,
-        *,
-        id: int,
-        source_port: int,
-        size: int = 0,
-        flags: int = 0,
-        group: int = 0,
-    ) -> None:
-        """Send a probe, or with a group a burst of them; raises NodeDown when it is not connected."""
+    async def probe(self, node: str, probe: Probe) -> None:
+        """Send a probe, or with a group a train of them; raises NodeDown when it is not connected."""
 
 
 class StatefulProber(Prober, Protocol):
@@ -34,8 +22,3 @@ class StatefulProber(Prober, Protocol):
 
     def status(self) -> Mapping[str, Any]:
         """Switch → its connection's state (`up`, `reconciled`)."""
-
-
-def round_trip_ms(answer: ProbeAnswer) -> float:
-    """How long a probe was under way; the clock may have wrapped meanwhile."""
-    return answer.round_trip_us % CLOCK_US / 1000.0

@@ -12,14 +12,21 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from controller.audit import AuditLog
-from controller.config import Config
+from controller.audit import AuditLog, AuditSettings, Sync
+from controller.config import Audit, Config
+from controller.events import ModelDecided
 from controller.model import Decision, NodeCounters, Outcome, RouterSample, SampledConnection
 from controller.observe.demand import Demand
-from controller.observe.store import PRUNE_ROWS, Store
+from controller.observe.points import Row
+from controller.observe.source import connected
+from controller.observe.store import Store
 from controller.predict import Outlook
+from controller.store.spool import Spool
+from controller.store.sqlite import PRUNE_ROWS
 from controller.trouble import Troubles
 from ml.series import Series
 
@@ -34,13 +41,8 @@ class Recorder:
     """Owns the store, the audit log and their thread."""
 
     def __init__(self, config: Config, troubles: Troubles) -> None:
-        self.store = Store(
-            config.store.path,
-            troubles,
-            retention_s=config.store.retention_s,
-            buffer_rows=config.store.buffer_rows,
-        )
-        self.audit = AuditLog(config.audit.path, troubles)
+        self.store = _store(config, troubles)
+        self.audit = AuditLog(config.audit.path, troubles, _settings(config.audit))
         self._recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="umbra-store")
         self._flushing: Future[None] | None = None
@@ -81,6 +83,44 @@ class Recorder:
         plain["kind"] = decision.kind.value
         self._recent.append(plain)
         self._thread.submit(self.audit.add, decision, outcome)
+
+    def model(self, event: ModelDecided) -> None:
+        """A decision about a forecasting model."""
+        self._thread.submit(self.audit.note, event.time_s, "model", event.to_json())
+
+    def address(self, time_s: float, step: Mapping[str, Any]) -> None:
+        """A step of the address shadow manager."""
+        self._thread.submit(self.audit.note, time_s, "address", dict(step))
+
+    def destination(self, time_s: float, step: Mapping[str, Any]) -> None:
+        """A step of destination shadowing."""
+        self._thread.submit(self.audit.note, time_s, "destination", dict(step))
+
+    async def arrivals(self, since_s: float) -> list[tuple[float, str, str, int]]:
+        """Stored arrivals since then (`Store.arrivals`)."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self.store.arrivals, since_s)
+
+    def uses(self, rows: list[Row]) -> None:
+        """What devices used, in one turn."""
+        self.store.add_rows(rows)
+
+    def resources(self, time_s: float, lines: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Decisions about devices' resources, and what earlier ones came to: (subject, what is said of it)."""
+        self._thread.submit(self._note, time_s, lines)
+
+    def comparison(self, time_s: float, what: Mapping[str, Any]) -> None:
+        """A comparison began, changed its share, or ended."""
+        self._thread.submit(self.audit.note, time_s, "comparison", dict(what))
+
+    async def extent(
+        self, routers: Sequence[str], since_s: float, after_s: float
+    ) -> tuple[float, int]:
+        """(seconds that the stored samples since then span, number of those after `after_s`)."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._thread, self.store.extent, routers, since_s, after_s
+        )
 
     def recent(
         self,
@@ -135,11 +175,51 @@ class Recorder:
         await loop.run_in_executor(self._thread, self.audit.close)
         self._thread.shutdown()
 
+    def _note(self, time_s: float, lines: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        for subject, what in lines:
+            self.audit.note(time_s, subject, what)
+
     def _flush(self, prune_s: float | None) -> None:
         self.audit.flush()
         if not self.store.flush() or prune_s is None:
             return
+        self.store.downsample(prune_s)
         # As much as has come since the last time, or more: the file must not outgrow its retention.
         until_s = time.monotonic() + PRUNE_FOR_S
         while self.store.prune(prune_s) >= PRUNE_ROWS and time.monotonic() < until_s:
             pass
+
+
+def _store(config: Config, troubles: Troubles) -> Store:
+    """As the configuration says: the embedded store, or a server behind a spool."""
+    section = config.store
+    common = partial(
+        Store,
+        section.path,
+        troubles,
+        retention_s=section.retention_s,
+        long_s=section.long_retention_s,
+        own_s=section.retention_of_s,
+        buffer_rows=section.buffer_rows,
+        most_arrivals=section.most_arrivals,
+    )
+    if section.influxdb is None:
+        return common()
+    influxdb = section.influxdb
+    return common(
+        spool=Spool(influxdb.spool, influxdb.spool_mb << 20),
+        connect=lambda: connected(influxdb),
+        writer=influxdb.writer,
+        prove_s=influxdb.prove_s,
+    )
+
+
+def _settings(audit: Audit) -> AuditSettings:
+    anchor = Path(audit.anchor_file) if audit.anchor_file is not None else None
+    return AuditSettings(
+        Sync(audit.sync),
+        audit.sync_period_s,
+        audit.rotate_bytes,
+        audit.keep_files,
+        anchor_file=anchor,
+    )

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from controller.act.packets import ScanMode, ScanResult
+from controller.act.packets import Scan, ScanMode, ScanResult
 from controller.desired import Desired
 from controller.events import Publisher, ReplicasSynced
 from controller.model import Fabric, NodeCounters, RecordEvent, ReplicationCounters
@@ -53,12 +53,8 @@ class Driver(Protocol):
     async def walk(
         self,
         node: str,
+        scan: Scan,
         *,
-        mode: ScanMode,
-        session: int = 0,
-        origins: int = 0,
-        generation: int = 0,
-        owner: int = 0,
         pause_s: float = 0.0,
         progress: Callable[[int, int], None] | None = None,
     ) -> ScanResult: ...
@@ -235,13 +231,9 @@ class Resync:
             )
         if self._away(primary):
             raise SyncError(f"{primary} is away: what its shadows hold of it is worth more")
-        await self._driver.walk(
-            shadow,
-            mode=ScanMode.SWEEP,
-            origins=1 << self._desired.number(shadow, primary),
-            generation=generation,
-            pause_s=PAUSE_S,
-        )
+        of_primary = 1 << self._desired.number(shadow, primary)
+        sweep = Scan(ScanMode.SWEEP, origins=of_primary, generation=generation)
+        await self._driver.walk(shadow, sweep, pause_s=PAUSE_S)
         self._synced(pair, reason, passes)
 
     def _synced(self, pair: tuple[str, str], reason: str, passes: Transfer) -> None:
@@ -262,6 +254,7 @@ class Resync:
     ) -> Transfer:
         """Send connections (FULL or GIVE, those of `origins`) until they have arrived."""
         number = self._desired.number(receiver, sender)
+        scan = Scan(mode, session=self._labels[receiver], origins=origins)
         result, pause_s = Transfer(), PAUSE_S
 
         def progress(done: int, total: int) -> None:
@@ -270,14 +263,7 @@ class Resync:
         async with self._locks[sender]:
             while result.passes < MOST_PASSES and result.missing > MISSING:
                 before = await self._by_scan(receiver, number)
-                walked = await self._driver.walk(
-                    sender,
-                    mode=mode,
-                    session=self._labels[receiver],
-                    origins=origins,
-                    pause_s=pause_s,
-                    progress=progress,
-                )
+                walked = await self._driver.walk(sender, scan, pause_s=pause_s, progress=progress)
                 result.add(walked.sent, await self._arrived(receiver, number, before, walked.sent))
                 pause_s = min(MOST_PAUSE_S, 2 * pause_s)
                 self._update(pair, passes=result.passes, sent=result.sent, received=result.received)
@@ -297,12 +283,8 @@ class Resync:
         """Let a router give up what it owned, as replicas of `holder`: others carry it by now. What is
         its own again, give_back tells it; a connection that still comes to it is adopted.
         """
-        await self._driver.walk(
-            router,
-            mode=ScanMode.DISOWN,
-            owner=self._desired.number(router, holder),
-            pause_s=PAUSE_S,
-        )
+        scan = Scan(ScanMode.DISOWN, owner=self._desired.number(router, holder))
+        await self._driver.walk(router, scan, pause_s=PAUSE_S)
 
     async def tell(self, holder: str, router: str) -> None:
         """Let a returned router know the connections that a shadow, or a primary, holds by now."""

@@ -28,8 +28,8 @@ from controller.events import (
     ShiftDecided,
 )
 from controller.model import Decision, Outcome
-from ml.breach import Breach
-from ml.forecast import Forecast
+from ml.breaches.breach import Breach
+from ml.forecasting.forecast import Forecast
 
 
 class EventForecast(event.EventBase):  # type: ignore[misc]

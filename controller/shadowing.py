@@ -36,7 +36,7 @@ class Shadowing:
     ) -> None:
         self.assignments = Assignments(config, fabric, driver, clock)
         self.surges = SurgePath(
-            cycle.base,
+            cycle.offered,
             lambda: driver.read_opened(cycle.edges),
             cycle.react,
             poll_s=config.cycle.surge_poll_ms / 1000.0,

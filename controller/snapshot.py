@@ -26,6 +26,7 @@ def snapshot(
     troubles: Troubles,
     now_s: float,
     resilience: Resilience,
+    models: Mapping[str, Any],
 ) -> dict[str, Any]:
     """JSON-able."""
     views = {view.name: view for view in cycle.views(now_s)}
@@ -57,10 +58,20 @@ def snapshot(
             "written": recorder.store.written,
             "waiting": recorder.store.waiting,
             "discarded": recorder.store.discarded,
+            "delivery": _delivery(recorder),
             "audit_waiting": recorder.audit.waiting,
             "audit_discarded": recorder.audit.discarded,
         },
+        "models": dict(models),
     }
+
+
+def _delivery(recorder: Recorder) -> dict[str, Any] | None:
+    """What is on its way to the server; None with the embedded store."""
+    state, spool = recorder.store.delivery_state(), recorder.store.spool
+    if state is None or spool is None:
+        return None
+    return asdict(state) | {"spool_bytes": spool.size_bytes, "spool_full_pct": spool.full_pct}
 
 
 def _node(switch: Switch, status: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,7 +92,8 @@ def _node(switch: Switch, status: Mapping[str, Any]) -> dict[str, Any]:
 def _router(
     cycle: Cycle, router: Switch, view: RouterView, status: Mapping[str, Any]
 ) -> dict[str, Any]:
-    own = (cycle.dry or cycle.state).of(router.name)
+    state = cycle.dry or cycle.state
+    own = state.of(router.name)
     sample = cycle.samples.get(router.name) if view.live is not None else None
     outlook = cycle.outlooks.get(router.name)
     node = status.get(router.name)
@@ -102,6 +114,7 @@ def _router(
         "manual_pct": own.manual_pct,
         "frozen": own.frozen,
         "split": dict(own.split),
+        "ordered": state.orders(router.name),
         "anomaly_severity": view.anomaly_severity,
         "forecast": _forecast(router.name, outlook),
     }
@@ -140,6 +153,7 @@ def _forecast(router: str, outlook: Outlook | None) -> dict[str, Any] | None:
         ],
         "breach_probability": threat.probability if threat else 0.0,
         "lead_s": threat.lead_s if threat else None,
+        "alarm": outlook.alarm,
     }
 
 

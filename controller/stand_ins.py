@@ -129,6 +129,10 @@ class StandIns:
             return False
         return bool(node.up) or self.sight is not None
 
+    def out_of_service(self) -> set[str]:
+        """Routers that serve nobody: those that are away; without `sight` also those that are not connected."""
+        return self.away() | (self._unconnected() if self.sight is None else set())
+
     def can_go(self, name: str) -> bool:
         """Somebody can stand in for it."""
         unfit = {*self.away(), *self._unconnected(), name}

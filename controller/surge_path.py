@@ -19,8 +19,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from ml.arrivals import ArrivalSettings, ArrivalSurge
-from ml.surge import Surge
+from ml.surges.arrivals import ArrivalSettings, ArrivalSurge
+from ml.surges.detector import Surge
 
 LOG = logging.getLogger(__name__)
 
@@ -145,7 +145,8 @@ class SurgePath:
         by_router = dict.fromkeys(self._detectors, 0.0)
         for service, count in opened.items():
             for router, pct in self._base.get(service, {}).items():
-                by_router[router] += count * pct / 100.0
+                if router in by_router:
+                    by_router[router] += count * pct / 100.0
         return now_s - before_s, by_router
 
     def _begin_anew(self) -> None:

@@ -5,31 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ml.calendar import PlannedEvent
+from ml.calendars.events import PlannedEvent
+
+CONNECTIONS = "connections"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The immutable configuration that training and serving share.
+    """The immutable configuration that training and serving share: one model per metric.
 
+    metric: what is forecast. "connections" means live connections, which the queue model
+    (`ml.forecasting.trend`) understands where their arrivals are known; any other name is just a name.
     horizons_s: seconds ahead, ascending, each at least one step. quantiles: levels in (0, 1),
     ascending. step_s: the grid on which models see the series. lookback_steps: how much of the past
-    a model sees. min_history_s: no training before the longest series spans this. regrowth: train
-    again when this share of new samples has come since the last training. max_rows: forecast
-    origins used for training, spread evenly over the history.
+    a model sees. min_history_s: no training before the longest series spans this. companions:
+    channels that are other metrics of the same target, whose course tells of this one's. max_rows: forecast
+    origins used for training, chosen by chance. iterations: trees of a median; side_iterations: of each
+    side of the spread around it.
     """
 
+    metric: str = CONNECTIONS
     horizons_s: tuple[float, ...] = (5, 10, 20, 30, 60, 120)
     quantiles: tuple[float, ...] = (0.05, 0.25, 0.5, 0.75, 0.95)
     step_s: float = 1.0
     lookback_steps: int = 120
     min_history_s: float = 1800.0
     calendar: tuple[PlannedEvent, ...] = ()
-    regrowth: float = 0.25
-    max_rows: int = 10_000
-    iterations: int = 40
-    leaves: int = 15
-    learning_rate: float = 0.12
+    companions: tuple[str, ...] = ()
+    max_rows: int = 75_000
+    iterations: int = 60
+    side_iterations: int = 20
+    leaves: int = 75
+    learning_rate: float = 0.1
 
     def __post_init__(self) -> None:
         if self.step_s <= 0:
@@ -46,6 +53,11 @@ class Settings:
             raise ValueError(f"quantiles must ascend: {self.quantiles}")
         if self.lookback_steps < 60:
             raise ValueError("lookback_steps must be at least 60")
+
+    @property
+    def queue(self) -> bool:
+        """Whether the queue model knows this metric."""
+        return self.metric == CONNECTIONS
 
     @property
     def horizon_steps(self) -> tuple[int, ...]:

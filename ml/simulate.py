@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ml.series import Floats, Series
+from ml.series import Floats, Series, connections_series
 
 Rate = Callable[[Floats], Floats]
 
@@ -79,4 +79,6 @@ def connections(
     mean = np.full(size, np.nan)
     np.divide(total, closes, out=mean, where=closes > 0)
     count = initial + np.cumsum(arrivals) - np.cumsum(closes)
-    return Series(target, start_s + edges[1:], count.astype(np.float64), arrivals / step_s, mean)
+    return connections_series(
+        target, start_s + edges[1:], count.astype(np.float64), arrivals / step_s, mean
+    )

@@ -14,6 +14,7 @@
 #include "include/probes.p4"
 #include "include/scan.p4"
 #include "include/arp.p4"
+#include "include/nat.p4"
 #include "include/forwarding.p4"
 
 @name("ingress")
@@ -22,9 +23,9 @@ control UmbraIngress(inout headers_t hdr, inout metadata_t meta, inout standard_
 
     @name(".configure") action configure(mac_t mac, label_t label, bit<16> index_mask, bit<32> capacity,
             tick_t established_idle, tick_t datagram_idle, tick_t opening_idle, tick_t linger, bit<32> sample_mask,
-            tick_t refresh_mask, bit<1> replicate) {
+            tick_t refresh_mask, bit<1> replicate, bit<1> translate) {
         meta.node = { mac, label, index_mask, capacity, established_idle, datagram_idle, opening_idle, linger,
-            sample_mask, refresh_mask, replicate };
+            sample_mask, refresh_mask, replicate, translate };
     }
     @name(".node") table node {
         actions = { configure; NoAction; }
@@ -50,6 +51,7 @@ control UmbraIngress(inout headers_t hdr, inout metadata_t meta, inout standard_
     ProbeSent() probe_sent;
     ProbeBack() probe_back;
     Arp() arp;
+    Nat() nat;
     Services() services;
     Routes() routes;
     Labels() labels;
@@ -123,6 +125,7 @@ control UmbraIngress(inout headers_t hdr, inout metadata_t meta, inout standard_
                 if (meta.done == 0 && meta.probing == 0) {
                     hdr.ipv4.ttl = hdr.ipv4.ttl - 1;
                     if (meta.label == 0) {
+                        if (meta.node.translate == 1) { nat.apply(hdr); }
                         routes.apply(hdr, meta, std);
                     }
                 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Sets up what umbra needs: Debian's packages, a virtual environment with pinned dependencies. Does nothing when all is there.
-# "setup.sh test" also makes the environment of p4runtime-shell, which cannot share one with finsy.
+# "setup.sh test" also installs the real routers and servers that tests and benchmarks work against, none of which is
+# started, and makes the environment of p4runtime-shell, which cannot share one with finsy.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,19 +14,71 @@ as_root() {
     fi
 }
 
-# 1. Debian packages. Mininet is used without Open vSwitch or a controller: no recommended packages.
+# 1. Debian packages, without what they recommend: Mininet needs neither Open vSwitch nor a controller here.
+packages="python3 python3-venv mininet iproute2 ethtool"
+# Real routers, a DHCP server (with perfdhcp), NAT, ping, a database, another kernel (for cgroup v2): for tests and benchmarks only.
+test_packages="frr bird2 kea-dhcp4-server kea-admin nftables iputils-ping influxdb user-mode-linux"
+
+installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed'; }
+
+install() { # packages
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq || say "apt-get update failed; trying with the lists that are there"
+    # A fresh machine may be updating itself: wait for its lock.
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 "$@" >/dev/null
+}
+
+# Debian starts a daemon when it installs it, and at boot. umbra's tests start their own, in namespaces: what comes
+# with them stays off. invoke-rc.d(8) asks /usr/sbin/policy-rc.d, which is there during the installation only.
+policy=/usr/sbin/policy-rc.d
+install_quietly() { # packages
+    if [ -e "$policy" ]; then # somebody's own, as in containers
+        "$policy" umbra-test start >/dev/null 2>&1 && { say "$policy lets daemons start: move it away, and run this again"; exit 1; }
+        install "$@"
+    else
+        trap 'as_root rm -f "$policy"' EXIT
+        trap 'exit 1' INT TERM HUP
+        printf '#!/bin/sh\n# umbra, tools/setup.sh: for the time of an installation\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+        install "$@"
+        as_root rm -f "$policy"
+        trap - EXIT INT TERM HUP
+    fi
+    if [ -d /run/systemd/system ]; then # not at the next boot either, if this is what brought them
+        for unit in frr bird kea-dhcp4-server nftables influxdb; do
+            for package in "$@"; do
+                case $package in "$unit"*) as_root systemctl disable --quiet "$unit" 2>/dev/null || : ;; esac
+            done
+        done
+    fi
+}
+
 if command -v apt-get >/dev/null 2>&1; then
     missing=""
-    for package in python3 python3-venv mininet iproute2 ethtool; do
-        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
-    done
+    for package in $packages; do installed "$package" || missing="$missing $package"; done
+    # shellcheck disable=SC2086
     if [ -n "$missing" ]; then
         say "installing Debian packages:$missing"
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq || say "apt-get update failed; trying with the lists that are there"
-        # A fresh machine may be updating itself: wait for its lock.
+        install $missing
+    fi
+fi
+if [ "${1:-}" = test ]; then
+    missing=""
+    if command -v apt-get >/dev/null 2>&1; then
+        for package in $test_packages; do installed "$package" || missing="$missing $package"; done
         # shellcheck disable=SC2086
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-            -o DPkg::Lock::Timeout=300 $missing >/dev/null
+        if [ -n "$missing" ]; then
+            say "installing Debian packages for the tests (their daemons are not started):$missing"
+            install_quietly $missing
+        fi
+    else
+        for need in frr=/usr/lib/frr/bgpd bird2=bird kea-dhcp4-server=kea-dhcp4 kea-admin=perfdhcp nftables=nft iputils-ping=ping influxdb=influxd; do
+            command -v "${need#*=}" >/dev/null 2>&1 || missing="$missing ${need%%=*}"
+        done
+        if [ -n "$missing" ]; then
+            say "the tests need what Debian calls$missing, and there is no apt-get here: install them, then run this again"
+            exit 1
+        fi
     fi
 fi
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
+from topologies.ending import end
 from topologies.namespace import dying
 
 READY_TIMEOUT_S = 60.0
@@ -140,9 +141,4 @@ class Daemon:
         """SIGTERM, and SIGKILL when that does not help."""
         self._client.close()
         if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            end(self._process, STOP_TIMEOUT_S)

@@ -15,17 +15,14 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.status import Status
-from rich.table import Table
 
-from topologies.failure import Failure
+from topologies.comparison import table
 from topologies.namespace import NamespaceError, isolated
-from topologies.record import Prediction, RunRecord, Snapshot, predictions, report
+from topologies.record import Acts, RunRecord, Snapshot, predictions, report
 from topologies.run_directory import RunDirectory
 
 DEFAULT_SECONDS = 75.0
@@ -95,11 +92,14 @@ def _inside(
 ) -> int:
     """The demo inside its namespaces."""
     # What needs Mininet is loaded here: without it `run` still explains what to install.
+    from topologies.acts import bursts, failures, ramps, suns
+    from topologies.burst_act import BurstError
     from topologies.daemon import DaemonError
     from topologies.load.programs import LoadError
     from topologies.net import NetworkError
+    from topologies.ramp_fabric import RampError
+    from topologies.running import WorldError
     from topologies.switches import SwitchError, choose
-    from topologies.world import WorldError
 
     console = Console()
     directory = RunDirectory("umbra-demo-")
@@ -110,17 +110,25 @@ def _inside(
             name: _one(console, name, predictive, kind, seconds, seed, directory.path / name)
             for name, predictive in RUNS
         }
-        failures = _failures(console, kind, seed, directory.path)
-        _publish(console, records, failures, kind, seed, seconds, json_file, report_file)
+        acts = Acts(
+            records,
+            failures(console, kind, seed, directory.path),
+            bursts(console, kind, seed, directory.path),
+            suns(console, kind, seed, directory.path),
+            ramps(console, kind, seed, directory.path),
+        )
+        _publish(console, acts, kind, seed, seconds, json_file, report_file)
     except KeyboardInterrupt:
         directory.remove()
         console.print("\nstopped; nothing is left behind")
         return 130
     except (
+        BurstError,
         DemoError,
         DaemonError,
         LoadError,
         NetworkError,
+        RampError,
         SwitchError,
         WorldError,
         OSError,
@@ -215,35 +223,6 @@ def _one(
     return record
 
 
-def _failures(console: Console, kind: str, seed: int, directory: Path) -> dict[str, Failure]:
-    """The failure act: a router is killed, without and with replication."""
-    from topologies import failure_act
-
-    found: dict[str, Failure] = {}
-    for name, replication in failure_act.RUNS:
-        title = f"failure act, {'with' if replication else 'without'} replication"
-        with console.status(title) as shown:
-            found[name] = failure_act.act(
-                kind,
-                directory / f"failure-{name}",
-                seed,
-                replication=replication,
-                say=partial(_status, shown, title),
-            )
-        one = found[name]
-        console.print(
-            f"{title}: {one.router} was killed under {one.found.connections} connections, "
-            f"{one.found.broken_total} of them broke",
-            highlight=False,
-            soft_wrap=True,
-        )
-    return found
-
-
-def _status(shown: Status, title: str, text: str) -> None:
-    shown.update(f"{title}: {text}")
-
-
 def _relative(decision: Mapping[str, Any], start_unix_s: float) -> dict[str, Any]:
     return {**decision, "time_s": decision["time_s"] - start_unix_s}
 
@@ -284,8 +263,7 @@ def _watch(
 
 def _publish(
     console: Console,
-    records: Mapping[str, RunRecord],
-    failures: Mapping[str, Failure],
+    acts: Acts,
     kind: str,
     seed: int,
     seconds: float,
@@ -295,16 +273,22 @@ def _publish(
     """The table, the HTML report, and the JSON file."""
     from topologies.report import html
 
+    records = acts.records
     found = predictions(records["predictive"], records["reactive"])
     leads_s = [prediction.lead_s for prediction in found if prediction.lead_s is not None]
     runs = {
         name: report(record, leads_s if name == "predictive" else [])
-        | {"failure": failures[name].to_json()}
+        | {
+            "failure": acts.failures[name].to_json(),
+            "bursts": acts.bursts[name].to_json(),
+            "sun": acts.suns[name].to_json(),
+            "resources": acts.ramps[name].to_json(),
+        }
         for name, record in records.items()
     }
     console.print(table(runs, found))
     with console.status("writing the report"):
-        _write(report_file, html(records, runs, found, failures, switch=kind, seed=seed))
+        _write(report_file, html(acts, runs, found, switch=kind, seed=seed))
         if json_file is not None:
             result = {"seed": seed, "switch": kind, "seconds": seconds, "runs": runs}
             _write(json_file, json.dumps(result, indent=2) + "\n")
@@ -321,44 +305,3 @@ def _write(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):  # some shared folders know no owners
             for entry in made:
                 os.chown(entry, int(user), int(group))
-
-
-def table(runs: Mapping[str, Mapping[str, Any]], found: list[Prediction]) -> Table:
-    """Both runs side by side."""
-    result = Table(title="the same load, twice", title_style="bold")
-    result.add_column("")
-    for name in runs:
-        result.add_column(name, justify="right")
-    for key, words, places in ROWS:
-        result.add_row(words, *(f"{figures[key]:.{places}f}" for figures in runs.values()))
-    leads = ", ".join(f"{lead:.1f} s" for lead in runs["predictive"]["lead_s"]) or "-"
-    result.add_row("lead time of each prediction", "-", leads)
-    alarms = sum(1 for prediction in found if prediction.breach_s is None)
-    result.add_row("predictions without a breach", "-", str(alarms))
-    result.add_section()
-    for key, words in FAILURE_ROWS:
-        told = (figures["failure"][key] for figures in runs.values())
-        result.add_row(words, *(_plain(value) for value in told))
-    return result
-
-
-def _plain(value: object) -> str:
-    return str(value) if not isinstance(value, bool) else "yes" if value else "no"
-
-
-FAILURE_ROWS = (
-    ("replication", "a router is killed; replication"),
-    ("connections", "its connections"),
-    ("broken", "of these broke"),
-)
-ROWS = (
-    ("connections", "connections", 0),
-    ("breach_s", "seconds in breach", 1),
-    ("refused_per_1000", "refused per 1000", 1),
-    ("broken_per_1000", "broken per 1000", 1),
-    ("moved_per_1000", "moved per 1000", 1),
-    ("failed_per_1000", "timed out or reset per 1000", 1),
-    ("connect_p50_ms", "connect latency p50, ms", 1),
-    ("connect_p99_ms", "connect latency p99, ms", 1),
-    ("shifts", "shifts", 0),
-)

@@ -4,11 +4,11 @@ without; all else is the same.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 from topologies.failure import AFTER_S, BEFORE_S, Failure, failure
+from topologies.stoppable import run
 from topologies.world import World
 
 CONNECTIONS = 300
@@ -26,7 +26,7 @@ def act(
     say: Callable[[str], None] = lambda _message: None,
 ) -> Failure:
     """Build the fabric, let 300 clients talk, kill their router, and see who goes on."""
-    return asyncio.run(_act(kind, directory, seed, replication, say))
+    return run(_act(kind, directory, seed, replication, say))
 
 
 async def _act(

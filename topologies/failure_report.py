@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-import matplotlib.pyplot as plt
-
 from topologies.failure import AFTER_S, BEFORE_S, Failure
-from topologies.plots import BREACH, WIDTH_IN, svg
+from topologies.plots import BREACH, panels, svg
 
 BIN_S = 0.1
 GOOD = "#2e7d32"
@@ -62,15 +60,7 @@ def answered_per_s(failure: Failure) -> tuple[list[float], list[float]]:
 
 def plot(failures: Mapping[str, Failure]) -> str:
     """Connections that live and the answers that they get, side by side, as SVG."""
-    figure, axes = plt.subplots(
-        2,
-        len(failures),
-        figsize=(WIDTH_IN, 3.8),
-        sharex=True,
-        sharey="row",
-        squeeze=False,
-        layout="constrained",
-    )
+    figure, axes = panels(2, len(failures), 3.8)
     for column, one in enumerate(failures.values()):
         top, bottom = axes[0][column], axes[1][column]
         tint = GOOD if one.replication else BREACH

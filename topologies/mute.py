@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from controller.act.fabric import FabricDriver
-from controller.act.packets import ScanMode, ScanResult
+from controller.act.packets import Scan, ScanMode, ScanResult
 from controller.model import FabricPlan
 
 TELLING = (ScanMode.FULL, ScanMode.GIVE)
@@ -19,8 +19,8 @@ class MuteDriver(FabricDriver):
         """Set the desired state, less replication."""
         super().want(FabricPlan(tuple(replace(node, replicate=False) for node in plan.nodes)))
 
-    async def walk(self, node: str, *, mode: ScanMode, **how: Any) -> ScanResult:
+    async def walk(self, node: str, scan: Scan, **how: Any) -> ScanResult:
         """Scans that would send records to other switches send nothing."""
-        if mode in TELLING:
+        if scan.mode in TELLING:
             return ScanResult(0, 0, 0)
-        return await super().walk(node, mode=mode, **how)
+        return await super().walk(node, scan, **how)

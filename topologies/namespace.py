@@ -28,12 +28,15 @@ CLONE_NEWNS = 0x00020000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
+MS_BIND_REC = 0x1000 | 0x4000
 MS_REC_PRIVATE = 0x4000 | 0x40000
 PR_SET_PDEATHSIG = 1
 # linux/sockios.h, linux/if.h
 SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 1
+
+CGROUPS = "/sys/fs/cgroup"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _entered = False
@@ -117,6 +120,14 @@ def inside(pid: int) -> Iterator[None]:
             _call(_libc.setns(ours.fileno(), CLONE_NEWNET), "setns back")
 
 
+def private_mounts() -> None:
+    """What this thread, and the processes that it starts, mount from now on is seen by them alone, and goes with
+    the last of them, whatever ends it.
+    """
+    _call(_libc.unshare(CLONE_NEWNS), "unshare(CLONE_NEWNS)")
+    _mount(b"none", b"/", None, MS_REC_PRIVATE)
+
+
 def _mount(source: bytes, target: bytes, kind: bytes | None, flags: int) -> None:
     _call(_libc.mount(source, target, kind, flags, None), f"mount {target.decode()}")
 
@@ -127,7 +138,11 @@ def _become_init(body: Callable[[], int]) -> int:
     die_with_parent()
     _mount(b"none", b"/", None, MS_REC_PRIVATE)
     _mount(b"proc", b"/proc", b"proc", MS_NOSUID_NODEV_NOEXEC)
+    groups = os.open(CGROUPS, os.O_PATH) if os.path.isdir(CGROUPS) else None
     _mount(b"sysfs", b"/sys", b"sysfs", MS_NOSUID_NODEV_NOEXEC)
+    if groups is not None:  # they are mounted below the old /sys: switches can be limited here, too
+        _mount(b"/proc/self/fd/%d" % groups, CGROUPS.encode(), None, MS_BIND_REC)
+        os.close(groups)
     loopback_up()
     quiet_network()
     _entered = True

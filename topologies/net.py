@@ -22,7 +22,10 @@ from mininet.link import Intf, Link
 from mininet.net import Mininet
 from mininet.node import Node
 
+from controller.act.resources import Place
+from controller.model.resources import Amounts
 from topologies.delay import READY
+from topologies.limits import Limits
 from topologies.namespace import dying, inside
 from topologies.offload import switch_off
 from topologies.switch_node import P4Switch
@@ -70,7 +73,11 @@ def _prepare() -> None:
 
 
 class Network:
-    """The running emulation of a configuration. Use it as a context manager."""
+    """The running emulation of a configuration. Use it as a context manager.
+
+    limits: of switches; when they are given, every switch starts in a cgroup of its own (see `places`), those that are
+    named limited.
+    """
 
     def __init__(
         self,
@@ -79,8 +86,10 @@ class Network:
         run_dir: Path,
         *,
         progress: Progress = lambda _message: None,
+        limits: Mapping[str, Amounts] | None = None,
     ) -> None:
         self.wiring: Wiring = wire(config)
+        self._limits = None if limits is None else Limits(self.wiring, limits)
         self.kind = kind
         self.run_dir = run_dir
         self._progress = progress
@@ -108,6 +117,10 @@ class Network:
         """The switches, in configured order."""
         return tuple(self._net.switches)
 
+    def places(self) -> Mapping[str, Place]:
+        """Switch → its cgroup and its interfaces, known before they are there; empty without `limits`."""
+        return {} if self._limits is None else self._limits.places
+
     def switch(self, name: str) -> P4Switch:
         """The switch of that name; KeyError if there is none."""
         self.wiring.switch(name)
@@ -125,7 +138,12 @@ class Network:
             self._net.addHost(host.name, ip=None, mac=host.mac)
         for switch in self.wiring.switches:
             self._net.addSwitch(
-                switch.name, cls=P4Switch, kind=self.kind, wiring=switch, run_dir=self.run_dir
+                switch.name,
+                cls=P4Switch,
+                kind=self.kind,
+                wiring=switch,
+                run_dir=self.run_dir,
+                limits=self._limits,
             )
         self._progress("links")
         for cable in self.wiring.cables:
@@ -148,6 +166,8 @@ class Network:
         self._set_up_switch_interfaces()
         for host in self.wiring.hosts:
             self._set_up_host(host)
+        if self._limits is not None:
+            self._limits.open()
         self._progress("switches")
         for node in self._net.switches:
             node.start()
@@ -312,6 +332,8 @@ class Network:
         )
         net, self._net = self._net, None
         net.stop()
+        if self._limits is not None:
+            self._limits.close()
 
 
 def _interfaces(switch: SwitchWiring) -> list[str]:

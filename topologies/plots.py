@@ -59,7 +59,8 @@ def svg(figure: Figure) -> str:
     return re.sub(r'width="[^"]*pt" height="[^"]*pt"', 'width="100%"', text, count=1)
 
 
-def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, list[list[Axes]]]:
+def panels(rows: int, columns: int, height_in: float) -> tuple[Figure, list[list[Axes]]]:
+    """A figure as wide as the page; panels of a column share their times, those of a row their values."""
     figure, axes = plt.subplots(
         rows,
         columns,
@@ -84,7 +85,7 @@ def connections(records: Mapping[str, RunRecord]) -> str:
     """Live connections of every router against threshold and capacity, both runs side by side."""
     any_record = next(iter(records.values()))
     routers = list(any_record.capacity)
-    figure, axes = _panels(len(routers), len(records), 1.7 * len(routers))
+    figure, axes = panels(len(routers), len(records), 1.7 * len(routers))
     for column, (name, record) in enumerate(records.items()):
         series = live(record.traffic.passages)
         times_s = _times(record)
@@ -114,7 +115,7 @@ def connections(records: Mapping[str, RunRecord]) -> str:
 
 def shifts(records: Mapping[str, RunRecord]) -> str:
     """Percentage of every router's new connections that went to its shadows."""
-    figure, axes = _panels(1, len(records), 2.4)
+    figure, axes = panels(1, len(records), 2.4)
     for column, (name, record) in enumerate(records.items()):
         panel = axes[0][column]
         for router in record.capacity:
@@ -143,7 +144,7 @@ def shifts(records: Mapping[str, RunRecord]) -> str:
 
 def refusals(records: Mapping[str, RunRecord]) -> str:
     """Refused connections per second, both runs."""
-    figure, axes = _panels(1, len(records), 1.9)
+    figure, axes = panels(1, len(records), 1.9)
     refused = {
         name: per_second(record.traffic.attempts, "refused", int(record.seconds) + 1)
         for name, record in records.items()
@@ -182,7 +183,7 @@ def forecasts(
     routers = [router for router in record.capacity if _forecast_points(record, router, horizon_s)]
     if not routers:
         return ""
-    figure, axes = _panels(len(routers), 1, 1.8 * len(routers))
+    figure, axes = panels(len(routers), 1, 1.8 * len(routers))
     series = live(record.traffic.passages)
     times_s = _times(record)
     for row, router in enumerate(routers):

@@ -8,7 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from topologies.bursts import Bursts
+from topologies.failure import Failure
 from topologies.load.analysis import Span, Summary, Traffic, breaches, summarise
+from topologies.ramps import RampRun
+from topologies.sun import Sun
 
 EARLIEST_LEAD_S = 60.0  # a prediction further ahead than this is not counted as one of that breach
 
@@ -68,6 +72,17 @@ class Prediction:
     def lead_s(self) -> float | None:
         """Seconds from the decision to the breach that did not happen."""
         return None if self.breach_s is None else self.breach_s - self.decided_s
+
+
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """All that was played, each by the name of its run."""
+
+    records: Mapping[str, RunRecord]
+    failures: Mapping[str, Failure]
+    bursts: Mapping[str, Bursts]
+    suns: Mapping[str, Sun]
+    ramps: Mapping[str, RampRun]
 
 
 def episodes(record: RunRecord) -> list[Mapping[str, Any]]:

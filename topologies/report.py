@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from topologies import failure_report, plots
-from topologies.failure import Failure
-from topologies.record import Prediction, RunRecord
+from topologies import burst_report, failure_report, plots, ramp_report, sun_report
+from topologies.record import Acts, Prediction, RunRecord
 
 STYLE = """
 :root { color-scheme: light; }
@@ -43,15 +42,15 @@ FIGURES = (
 
 
 def html(
-    records: Mapping[str, RunRecord],
+    acts: Acts,
     runs: Mapping[str, Mapping[str, Any]],
     found: Sequence[Prediction],
-    failures: Mapping[str, Failure],
     *,
     switch: str,
     seed: int,
 ) -> str:
     """The whole page. `runs` are the figures of the JSON report."""
+    records = acts.records
     reactive, predictive = records["reactive"], records["predictive"]
     capacity = next(iter(reactive.capacity.values()))
     threshold = next(iter(reactive.threshold.values()))
@@ -96,8 +95,23 @@ def html(
         _section("Lead times", _leads(found), LEADS),
         _section(
             "When a router dies",
-            failure_report.section(failures),
+            failure_report.section(acts.failures),
             failure_report.EXPLANATION,
+        ),
+        _section(
+            "When instances come in bursts",
+            burst_report.section(acts.bursts),
+            burst_report.EXPLANATION,
+        ),
+        _section(
+            "When demand follows the sun",
+            sun_report.section(acts.suns),
+            sun_report.EXPLANATION,
+        ),
+        _section(
+            "When more comes than a router can treat",
+            ramp_report.section(acts.ramps),
+            ramp_report.EXPLANATION,
         ),
         _section(
             "Decisions",

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from topologies.namespace import dying
@@ -45,11 +46,21 @@ def free_port() -> int:
 class SingleSwitch:
     """A switch with ports 1..n; use it as a context manager, in a network namespace of one's own.
 
-    `kind` is "embedded" or "bmv2"; the switch's output goes to `run_dir`.
+    `kind` is "embedded" or "bmv2"; the switch's output goes to `run_dir`. enter: makes of its command one that starts
+    it somewhere, such as in a cgroup.
     """
 
-    def __init__(self, kind: str, ports: int, run_dir: Path, *, device_id: int = 1) -> None:
+    def __init__(
+        self,
+        kind: str,
+        ports: int,
+        run_dir: Path,
+        *,
+        device_id: int = 1,
+        enter: Callable[[list[str]], list[str]] = list,
+    ) -> None:
         self.kind = kind
+        self._enter = enter
         self.device_id = device_id
         grpc_port = free_port()
         self.address = f"127.0.0.1:{grpc_port}"
@@ -108,7 +119,7 @@ class SingleSwitch:
         """Start the process; returns when it serves P4Runtime. RuntimeError with the end of its log if it does not."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                dying(command(self.kind, self.wiring)), stdout=log, stderr=log
+                dying(self._enter(command(self.kind, self.wiring))), stdout=log, stderr=log
             )
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline_s and self._process.poll() is None:
@@ -128,14 +139,16 @@ class SingleSwitch:
         """Put a packet on the cable of a port."""
         self.sockets[port].send(packet)
 
-    def receive(self, count: int | None = None) -> list[tuple[int, bytes]]:
+    def receive(
+        self, count: int | None = None, *, quiet_s: float = QUIET_S
+    ) -> list[tuple[int, bytes]]:
         """What came out: waits for `count` packets (None: until it is quiet), then for strays."""
         got: list[tuple[int, bytes]] = []
         ends = {sock.fileno(): (port, sock) for port, sock in self.sockets.items()}
         deadline_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline_s:
             enough = count is None or len(got) >= count
-            ready, _, _ = select.select(list(ends), [], [], QUIET_S if enough else 0.2)
+            ready, _, _ = select.select(list(ends), [], [], quiet_s if enough else 0.2)
             if not ready and enough:
                 break
             for fileno in ready:

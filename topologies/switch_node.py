@@ -10,6 +10,8 @@ from typing import Any
 
 from mininet.node import Switch
 
+from topologies.ending import end
+from topologies.limits import Limits
 from topologies.namespace import dying
 from topologies.switches import SwitchError, command, listening
 from topologies.wiring import SwitchWiring
@@ -20,13 +22,21 @@ POLL_S = 0.02
 
 class P4Switch(Switch):  # type: ignore[misc]
     """A switch process with its own interfaces in the run's network namespace. Output goes to
-    RUN_DIR/NAME.log.
+    RUN_DIR/NAME.log. limits: it starts in its cgroup there.
     """
 
     def __init__(
-        self, name: str, *, kind: str, wiring: SwitchWiring, run_dir: Path, **params: Any
+        self,
+        name: str,
+        *,
+        kind: str,
+        wiring: SwitchWiring,
+        run_dir: Path,
+        limits: Limits | None = None,
+        **params: Any,
     ) -> None:
         self.kind = kind
+        self.limits = limits
         self.wiring = wiring
         self.log_path = run_dir / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -38,9 +48,12 @@ class P4Switch(Switch):  # type: ignore[misc]
         """
         if self.process is not None and self.process.poll() is None:
             raise SwitchError(f"switch {self.name} runs already (process {self.process.pid})")
+        program = command(self.kind, self.wiring)
+        if self.limits is not None:
+            program = self.limits.command(self.name, program)
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                dying(command(self.kind, self.wiring)),
+                dying(program),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -99,10 +112,5 @@ class P4Switch(Switch):  # type: ignore[misc]
     def stop(self, deleteIntfs: bool = True) -> None:
         """End the process (SIGTERM, then SIGKILL) and remove the interfaces."""
         if self.alive() and self.process is not None:
-            self.process.terminate()
-            try:
-                self.process.wait(3.0)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+            end(self.process)
         super().stop(deleteIntfs)

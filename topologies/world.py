@@ -4,48 +4,31 @@ that talk all the time.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import yaml
-
+from controller.act.fabric import FabricDriver
 from controller.act.program import default_files
-from controller.config import parse
-from controller.daemon import Controller
-from controller.events import Event, ShiftDecided
-from controller.model import Kind
-from controller.plan.liveness import Status
+from controller.events import ShiftDecided
+from controller.model import Fabric, Kind
 from topologies.clos import ClosSpec, ServiceSpec, configuration
 from topologies.load.conversation import Conversation
 from topologies.load.interruption import Interruption, interruption
 from topologies.mute import MuteDriver
-from topologies.net import Network
+from topologies.running import READY_S, Running, WorldError
 
-DEAD, RETURNING = Status.DEAD, Status.RETURNING
-LOGGERS = ("controller", "finsy")
-POLL_S = 0.05
-READY_S = 60.0
 BOUND = 0.98  # of the connections, at least, are bound to their primaries
 RENEWALS = 4
 RENEWED_S = 4.0  # every client has asked by then, and the next cycle has counted
-HOME_S = 120.0  # for a router to come home
 PATIENCE_S = 30.0  # for replicas to be repaired
 CALM_S = 2.0  # losses are looked for once in a cycle, of a second
 WRITE_S = 1.2  # talkers write down what happened once a second
 CAPACITY = 8000  # of each router: nobody is refused
 ANSWER_TIMEOUT_S = 10.0
-
-
-class WorldError(RuntimeError):
-    """The fabric did not become what the measurement needs."""
 
 
 def fabric_config(directory: Path, *, primaries: Sequence[str], routers: int = 4) -> dict[str, Any]:
@@ -69,7 +52,11 @@ def fabric_config(directory: Path, *, primaries: Sequence[str], routers: int = 4
     )
 
 
-class World(AbstractAsyncContextManager["World"]):
+def _mute(fabric: Fabric) -> FabricDriver:
+    return MuteDriver(fabric, default_files())
+
+
+class World(Running):
     """Runs while the `async with` block does."""
 
     def __init__(
@@ -85,14 +72,10 @@ class World(AbstractAsyncContextManager["World"]):
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
         say: Callable[[str], None] = lambda _message: None,
     ) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
         config = fabric_config(directory, primaries=primaries)
+        super().__init__(config, kind, directory, driver=None if replicate else _mute, say=say)
         self.primaries = tuple(primaries)
         self.connections = connections
-        self.network = Network(config, kind, directory)
-        parsed = parse(yaml.safe_dump(config))
-        driver = None if replicate else MuteDriver(parsed.fabric(), default_files())
-        self.controller = Controller(parsed, driver=driver)
         self.talk = Conversation(
             self.network,
             config,
@@ -103,81 +86,22 @@ class World(AbstractAsyncContextManager["World"]):
             life_s=life_s,
             answer_timeout_s=answer_timeout_s,
         )
-        self.events: list[tuple[float, Event]] = []
         self._answer_timeout_s = answer_timeout_s
-        self._say = say
-        self._log = logging.FileHandler(directory / "umbra.log")
-        self._log.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
-        self._running: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> World:
-        for name in LOGGERS:  # not on the terminal: what is killed here is complained about
-            logging.getLogger(name).addHandler(self._log)
-            logging.getLogger(name).propagate = False
-            logging.getLogger(name).setLevel(logging.INFO)
-        try:
-            self._say("building the fabric")
-            self.network.start()
-            self.controller.subscribe(lambda event: self.events.append((time.monotonic(), event)))
-            self._running = asyncio.create_task(self.controller.run())
-            await self.until(self._programmed, "every switch is programmed")
-            self._say("starting the load")
-            self.talk.start()
-        except BaseException:
-            await self._end()
-            raise
-        return self
+    def begun(self) -> None:
+        """The load begins."""
+        self.say("starting the load")
+        self.talk.start()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._end()
+    def poll(self) -> None:
+        """Take in what the load's programs report."""
+        self.talk.poll()
 
-    async def _end(self) -> None:
-        try:
-            if self._running is not None:
-                await self.controller.stop()
-                await self._running
-        finally:
-            self.network.stop()
-            for name in LOGGERS:
-                logging.getLogger(name).removeHandler(self._log)
-                logging.getLogger(name).propagate = True
-            self._log.close()
-
-    def _programmed(self) -> bool:
-        return all(status.reconciled for status in self.controller.driver.status().values())
-
-    async def until(
-        self, condition: Callable[[], bool], what: str, timeout_s: float = READY_S
-    ) -> None:
-        """Wait until it holds, while programs and controller go on; WorldError when it does not."""
-        deadline_s = time.monotonic() + timeout_s
-        while not condition():
-            if self._running is not None and self._running.done():
-                self._running.result()
-                raise WorldError("the controller ended")
-            if time.monotonic() > deadline_s:
-                raise WorldError(f"waited {timeout_s:g} s in vain until {what}; {self._state()}")
-            self.talk.poll()
-            await asyncio.sleep(POLL_S)
-
-    async def rest(self, seconds: float) -> None:
-        """Let the world turn for a while."""
-        end_s = time.monotonic() + seconds
-        await self.until(lambda: time.monotonic() >= end_s, "the time is over", seconds + READY_S)
-
-    def _state(self) -> str:
+    def told(self) -> str:
+        """The state in words."""
         troubles = [f"{name}: {text}" for name, text in self.open_troubles().items()]
         what = "; ".join([*self.lacking(), *troubles]) or "nothing else is wrong"
         return f"{self.talk.live()} connections live, {self.live_on()} by router; {what}"
-
-    def open_troubles(self) -> Mapping[str, str]:
-        """What the controller complains of."""
-        return {key: str(text) for key, text in self.controller.troubles.open.items()}
 
     def live_on(self) -> dict[str, int]:
         """Connections that each router owns, by its counters (as of the last cycle)."""
@@ -201,16 +125,10 @@ class World(AbstractAsyncContextManager["World"]):
             own = self.live_on()
             if sum(own.get(name, 0) for name in self.primaries) >= BOUND * self.connections:
                 return calm
-            self._say("renewing the connections")
+            self.say("renewing the connections")
             self.talk.renew()
             await self.rest(RENEWED_S)
-        raise WorldError(
-            f"{', '.join(self.primaries)} do not hold the connections; {self._state()}"
-        )
-
-    async def home(self) -> None:
-        """Wait until every router lives and has its traffic."""
-        await self.until(lambda: not self.astray(), "every router has its connections", HOME_S)
+        raise WorldError(f"{', '.join(self.primaries)} do not hold the connections; {self.told()}")
 
     async def calm(self, patience_s: float) -> bool:
         """Wait until nothing is left to be repaired, and nothing more turns up for a while."""
@@ -244,16 +162,6 @@ class World(AbstractAsyncContextManager["World"]):
             f"replicas of {one.primary} on {one.shadow}: {one.status} ({one.reason})"
             for one in pairs
             if one.status != "synced"
-        ]
-
-    def astray(self) -> list[str]:
-        """Routers that are dead, drained or on their way, in words."""
-        resilience = self.controller.resilience
-        lives = resilience.health.liveness.all() if resilience.health is not None else {}
-        return [
-            *(f"{name} is {s.value}" for name, s in lives.items() if s in (DEAD, RETURNING)),
-            *(f"{name} is away" for name in resilience.desired.targets),
-            *(f"{name}: {move.step}" for name, move in resilience.failover.moves.items()),
         ]
 
     def shadows(self, name: str) -> tuple[str, ...]:
@@ -307,21 +215,6 @@ class World(AbstractAsyncContextManager["World"]):
     def hush(self, stop: bool) -> None:
         """Stop all clients where they are (SIGSTOP), or let them go on."""
         self.talk.hush(stop)
-
-    def crash(self, name: str) -> float:
-        """kill -9 of a switch; the moment (monotonic). Does not wait: controller and load go on."""
-        process = self.network.switch(name).process
-        assert process is not None
-        at_s = time.monotonic()
-        process.kill()
-        return at_s
-
-    async def restart(self, name: str) -> None:
-        """Start a dead switch again, empty; returns when it listens."""
-        switch = self.network.switch(name)
-        await self.until(lambda: not switch.alive(), f"{name} is dead")
-        switch.start()
-        await self.until(switch.connected, f"{name} listens")
 
     async def rescue(self, name: str) -> None:
         """After a run that was given up: have the router run, in service."""

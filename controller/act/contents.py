@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import finsy as fy
 from finsy.proto import p4r
@@ -38,6 +39,37 @@ def with_targets(plan: NodePlan, changed: Sequence[TargetRow]) -> NodePlan:
     """The plan with these meanings of bindings."""
     by_binding = {one.binding: one for one in plan.targets} | {one.binding: one for one in changed}
     return replace(plan, targets=tuple(by_binding.values()))
+
+
+def amendment(before: NodePlan, after: NodePlan, schema: fy.P4Schema) -> Change | None:
+    """What turns a switch that holds one plan into one that holds the other, without reading anything back.
+
+    None when they differ in clone sessions or bursts, which take more care: `compare`.
+    """
+    if sessions(before) != sessions(after):
+        return None
+    updates: list[p4r.Update] = []
+    configured, was = node_entry(after).encode(schema), node_entry(before).encode(schema)
+    if configured != was:
+        updates.append(p4r.Update(type=p4r.Update.MODIFY, entity=configured))
+    new, old = _only(after, before), _only(before, after)  # few rows: encoding is what takes time
+    updates += difference(
+        [entry.encode(schema) for entry in entries(new)],
+        [entry.encode(schema) for entry in entries(old)],
+        schema,
+    ).updates()
+    return Change(tuple(_batches(updates)), 0)
+
+
+def _only(plan: NodePlan, other: NodePlan) -> NodePlan:
+    """The plan less the rows that the other has as well."""
+    less: dict[str, Any] = {}
+    for one in fields(NodePlan):
+        own, others = getattr(plan, one.name), getattr(other, one.name)
+        if isinstance(own, tuple) and own:
+            theirs = frozenset(others)
+            less[one.name] = () if own is others else tuple(row for row in own if row not in theirs)
+    return replace(plan, **less)
 
 
 async def compare(p4: fy.Switch, plan: NodePlan) -> Change:

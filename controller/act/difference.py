@@ -46,13 +46,19 @@ def difference(
     """Compare entries by table, match and priority, and then by action.
 
     `found` are entries as read back. Entries of tables that umbra does not write are left alone.
+
+    Within a table, long prefixes are inserted first and short ones deleted first: at every moment between, each
+    address has either what it had before or what it shall have, never the row of a prefix that is not meant for it.
     """
     rank = {schema.tables[name].id: index for index, name in enumerate(TABLE_ORDER)}
     want = {_key(entity): entity for entity in wanted}
     have = {_key(e): e for e in found if e.table_entry.table_id in rank and not _constant(e)}
 
+    def place(entity: p4r.Entity) -> tuple[int, int]:
+        return rank[entity.table_entry.table_id], -_prefix_length(entity)
+
     def in_order(entities: Iterable[p4r.Entity], reverse: bool = False) -> tuple[p4r.Entity, ...]:
-        return tuple(sorted(entities, key=lambda e: rank[e.table_entry.table_id], reverse=reverse))
+        return tuple(sorted(entities, key=place, reverse=reverse))
 
     return Difference(
         inserts=in_order(entity for key, entity in want.items() if key not in have),
@@ -67,6 +73,11 @@ def difference(
 
 def _constant(entity: p4r.Entity) -> bool:
     return bool(entity.table_entry.is_const)
+
+
+def _prefix_length(entity: p4r.Entity) -> int:
+    """Of its longest-prefix match; 0 without one, which is what a prefix of length 0 looks like."""
+    return max((field.lpm.prefix_len for field in entity.table_entry.match), default=0)
 
 
 def _key(entity: p4r.Entity) -> tuple[int, int, tuple[tuple[int, bytes], ...]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import finsy as fy
 
-from controller.model import NodePlan, SlotSet, TargetRow
+from controller.model import NodePlan, RedirectRow, SlotSet, TargetRow
 
 TICK_S = 65536e-6  # the data plane's unit of time
 ARP_REQUEST = 1
@@ -21,6 +21,9 @@ TABLE_ORDER = (
     "arp",
     "labels",
     "routes",
+    "nat_inside",
+    "nat_out",
+    "nat_in",
     "binding_targets",
     "slots",
     "redirects",
@@ -83,8 +86,41 @@ def node_entry(plan: NodePlan) -> fy.P4TableEntry:
             sample_mask=plan.sample_one_in - 1,
             refresh_mask=refresh_mask(plan.refresh_s),
             replicate=int(plan.replicate),
+            translate=int(bool(plan.nat)),
         ),
     )
+
+
+def _nat_entries(plan: NodePlan) -> Iterator[fy.P4TableEntry]:
+    for prefix in plan.nat_inside:
+        yield fy.P4TableEntry(
+            "nat_inside", match=fy.Match(prefix=prefix), action=fy.Action("inside")
+        )
+    for row in plan.nat:
+        yield fy.P4TableEntry(
+            "nat_out",
+            match=fy.Match(internal=row.internal),
+            action=fy.Action("to_external", address=row.external),
+        )
+    for row in plan.nat:
+        yield fy.P4TableEntry(
+            "nat_in",
+            match=fy.Match(external=row.external),
+            action=fy.Action("to_internal", address=row.internal),
+        )
+
+
+def redirect_entry(row: RedirectRow) -> fy.P4TableEntry:
+    """Another slot set for new connections from a prefix. P4Runtime has no field for a prefix of length 0."""
+    match = fy.Match(service=row.service)
+    if not row.prefix.endswith("/0"):
+        match["client"] = row.prefix
+    action = (
+        fy.Action("keep_slot_set")
+        if row.slot_set is None
+        else fy.Action("use_slot_set", slot_set=row.slot_set)
+    )
+    return fy.P4TableEntry("redirects", match=match, action=action)
 
 
 def entries(plan: NodePlan) -> Iterator[fy.P4TableEntry]:
@@ -122,10 +158,13 @@ def entries(plan: NodePlan) -> Iterator[fy.P4TableEntry]:
             match=fy.Match(prefix=tunnel.prefix),
             action=fy.Action("tunnel", label=tunnel.label, mac=tunnel.mac),
         )
+    yield from _nat_entries(plan)
     for target in plan.targets:
         yield target_entry(target)
     for slot_set in plan.slot_sets:
         yield slot_set_entry(slot_set)
+    for redirect in plan.redirects:
+        yield redirect_entry(redirect)
     for origin in plan.origins:
         yield fy.P4TableEntry(
             "origins",

@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from controller.act.node import NodeLink, ScanMode, ScanResult, describe
-from controller.act.packets import EVERY_ORIGIN
-from controller.act.probes import ProbeAnswer
+from controller.act.errors import describe
+from controller.act.node import NodeLink
+from controller.act.packets import EVERY_ORIGIN, EXPIRE, Scan, ScanResult
+from controller.act.probes import Probe, ProbeAnswer
 from controller.act.program import Files, check
 from controller.act.records import Record
 from controller.act.walk import dump, walk
@@ -24,6 +25,7 @@ from controller.model import (
     Fabric,
     FabricPlan,
     NodeCounters,
+    NodePlan,
     ReplicationCounters,
     SampledConnection,
     SlotSet,
@@ -32,6 +34,8 @@ from controller.model import (
 from controller.observe.counters import (
     counters,
     opened_requests,
+    redirected,
+    redirected_requests,
     replication_requests,
     requests,
 )
@@ -40,6 +44,8 @@ LOG = logging.getLogger(__name__)
 
 READ_TIMEOUT_S = 0.5  # for one switch's counters: one that hangs must not hold up the others
 OPENED_TIMEOUT_S = 0.15  # for the counts that surges show in: they are read again soon
+REDIRECTED_TIMEOUT_S = 2.0  # thousands of rows
+ALTER_TIMEOUT_S = 2.0  # for one switch's rows that somebody waits for; it is compared afterwards
 READ_BACK_TIMEOUT_S = 3.0  # for one switch's slot sets
 MAX_SAMPLED = 10_000  # sampled connections kept for a slow reader
 
@@ -83,10 +89,12 @@ class WriteReport:
 class FabricDriver:
     """Everything that umbra does to the switches of a fabric.
 
-    Raises ProgramError when the compiled program cannot be used.
+    own: switch → another program than the others have. Raises ProgramError when a compiled program cannot be used.
     """
 
-    def __init__(self, fabric: Fabric, program: Files) -> None:
+    def __init__(
+        self, fabric: Fabric, program: Files, own: Mapping[str, Files] | None = None
+    ) -> None:
         self.fabric = fabric
         self.connections: asyncio.Queue[SampledConnection] = asyncio.Queue(MAX_SAMPLED)
         self.connections_lost = 0
@@ -94,11 +102,12 @@ class FabricDriver:
         self.on_down: list[Callable[[str], None]] = []
         self.on_probe: list[Callable[[str, ProbeAnswer], None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
-        check(program)
+        for one in {program, *(own or {}).values()}:
+            check(one)
         self._links = {
             switch.name: NodeLink(
                 switch,
-                program,
+                (own or {}).get(switch.name, program),
                 on_connected=self._connected,
                 on_down=self._down,
                 on_digest=self._digest,
@@ -183,10 +192,37 @@ class FabricDriver:
         """
         return await self._write(rows, lambda link, changed: link.write_targets(changed))
 
+    async def amend(self, plan: FabricPlan) -> WriteReport:
+        """Want this plan, and write at once how it differs from the one before, all switches in parallel.
+
+        For a few rows that somebody waits for: nothing is read back. A switch that failed, or is down, gets the rest
+        by `reconcile`.
+        """
+        changed = {
+            node.node: (node,)
+            for node in plan.nodes
+            if node.node in self._links and self._links[node.node].wanted != node
+        }
+        return await self._write(changed, lambda link, wanted: link.amend(wanted[0]))
+
+    async def alter(self, change: Callable[[NodePlan], NodePlan]) -> WriteReport:
+        """As `amend`, by what is wanted of each switch at the moment of the write: other parts may change theirs
+        meanwhile. Switches of which nothing is wanted yet are left out.
+        """
+
+        async def one(link: NodeLink, _: Sequence[str]) -> None:
+            if link.wanted is not None:
+                changed = change(link.wanted)
+                if changed != link.wanted:
+                    async with asyncio.timeout(ALTER_TIMEOUT_S):
+                        await link.amend(changed)
+
+        return await self._write({name: (name,) for name in self._links}, one)
+
     async def _write(
         self,
         changes: Mapping[str, Sequence[T]],
-        write: Callable[[NodeLink, Sequence[T]], Awaitable[None]],
+        write: Callable[[NodeLink, Sequence[T]], Awaitable[Any]],
     ) -> WriteReport:
         start_s = time.perf_counter()
         written: dict[str, float] = {}
@@ -241,40 +277,46 @@ class FabricDriver:
         await asyncio.gather(*(one(self._links[name]) for name in nodes))
         return opened
 
+    async def read_redirected(self, nodes: Sequence[str]) -> dict[str, dict[tuple[int, str], int]]:
+        """New connections by row of the table `redirects`, (service, source prefix), of those of these switches that
+        answer and hold such rows.
+        """
+        rows: dict[str, dict[tuple[int, str], int]] = {}
+
+        async def one(link: NodeLink) -> None:
+            plan = link.wanted
+            if plan is None or not link.up or not plan.redirects:
+                return
+            try:
+                async with asyncio.timeout(REDIRECTED_TIMEOUT_S):
+                    rows[link.name] = redirected(await link.read(redirected_requests()))
+            except Exception as error:
+                LOG.warning("%s: redirected connections not read: %s", link.name, describe(error))
+
+        await asyncio.gather(*(one(self._links[name]) for name in nodes))
+        return rows
+
     async def scan(self, node: str, *, pause_s: float = 0.0) -> ScanResult:
         """Walk over a switch's whole connection table, in pieces, and expire what is idle.
 
         `pause_s` between pieces spreads the work. Raises NodeDown or TimeoutError.
         """
-        return await self.walk(node, mode=ScanMode.EXPIRE, pause_s=pause_s)
+        return await self.walk(node, EXPIRE, pause_s=pause_s)
 
     async def walk(
         self,
         node: str,
+        scan: Scan,
         *,
-        mode: ScanMode,
-        session: int = 0,
-        origins: int = 0,
-        generation: int = 0,
-        owner: int = 0,
         pause_s: float = 0.0,
         progress: Callable[[int, int], None] | None = None,
     ) -> ScanResult:
-        """Walk over a switch's whole connection table, in pieces; `NodeLink.scan` says what the modes do.
+        """Walk over a switch's whole connection table, in pieces.
 
         `progress(done, of)` is called after every piece, in indices of the table. Pieces of several walks over one
         switch take turns. Raises NodeDown or TimeoutError.
         """
-        return await walk(
-            self._links[node],
-            mode=mode,
-            session=session,
-            origins=origins,
-            generation=generation,
-            owner=owner,
-            pause_s=pause_s,
-            progress=progress,
-        )
+        return await walk(self._links[node], scan, pause_s=pause_s, progress=progress)
 
     async def dump(self, node: str, *, origins: int = EVERY_ORIGIN) -> list[Record]:
         """All entries of a switch's connection table as FULL records, in table order.
@@ -291,25 +333,9 @@ class FabricDriver:
         answer = await link.read(replication_requests(link.wanted, whole=True))
         return counters(node, time.time(), link.wanted, answer).replication
 
-    async def probe(
-        self,
-        node: str,
-        target_label: int,
-        *,
-        id: int,
-        source_port: int,
-        size: int = 0,
-        flags: int = 0,
-        group: int = 0,
-    ) -> None:
-        """Send a probe from a switch to the one with that label and back; answers come to `on_probe`.
-
-        size: of the frame, in bytes; flags: of `controller.act.probes`; group: of a train (`NodePlan.trains`).
-        Raises NodeDown.
-        """
-        await self._links[node].probe(
-            target_label, id=id, source_port=source_port, size=size, flags=flags, group=group
-        )
+    async def probe(self, node: str, probe: Probe) -> None:
+        """Send a probe from a switch and back; answers come to `on_probe`. Raises NodeDown."""
+        await self._links[node].probe(probe)
 
     def status(self) -> dict[str, NodeStatus]:
         """State of every connection."""

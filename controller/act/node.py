@@ -7,23 +7,31 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import asdict
 from typing import Any
 
 import finsy as fy
 
-from controller.act.contents import Change, compare, with_slot_sets, with_targets
+from controller.act.contents import Change, amendment, compare, with_slot_sets, with_targets
 from controller.act.credentials import credentials
 from controller.act.entries import DIGEST, slot_set_entry, target_entry
 from controller.act.errors import NodeDown, describe, rival
 from controller.act.finsy_log import FINSY_LOG
-from controller.act.packets import OUT_PROBE, OUT_SCAN, PacketsIn, ScanMode, ScanResult, packet_out
-from controller.act.probes import ProbeAnswer, probe_frame
+from controller.act.packets import (
+    EXPIRE,
+    OUT_PROBE,
+    OUT_SCAN,
+    PacketsIn,
+    Scan,
+    ScanResult,
+    packet_out,
+)
+from controller.act.probes import Probe, ProbeAnswer, probe_frame
 from controller.act.program import Files
 from controller.act.reading import read_entities
 from controller.act.records import Record
+from controller.act.silence import Silence
 from controller.model import NodePlan, SlotSet, Switch, TargetRow
-
-__all__ = ["NodeDown", "NodeLink", "ScanMode", "ScanResult", "describe"]
 
 LOG = logging.getLogger(__name__)
 
@@ -32,8 +40,6 @@ RETRY_MAX_S = 2.0
 SCAN_TIMEOUT_S = 2.0
 SEND_TIMEOUT_S = 1.0  # a stream that takes no message for so long is as good as gone
 CONNECT_TIMEOUT_S = 30.0  # finsy bounds every request (10 s) but not the wait for arbitration
-SILENT_S = 4.0  # a connected switch that has answered nothing for so long is probed
-PROBE_TIMEOUT_S = 4.0  # and given up when it does not answer that either
 PATIENT_PASSES = 20  # of a reconcile that other writes interrupt; the next one lets none in between
 
 
@@ -61,6 +67,7 @@ class NodeLink:
         self.entries = 0
         self.updates = 0  # written since the controller started
         self._wanted: NodePlan | None = None
+        self._amended = 0  # writes that changed which rows there are, since the controller started
         self._doubts = 0  # changes of what is wanted that may not have reached the switch
         self._options = fy.SwitchOptions(
             p4info=files.p4info,
@@ -73,8 +80,7 @@ class NodeLink:
         self._on_digest = on_digest
         self._p4: fy.Switch | None = None
         self._ended: asyncio.Future[str] | None = None  # why the session is to end
-        self._silent_s: float | None = None  # since when reads go unanswered
-        self._probing: asyncio.Task[None] | None = None
+        self._silence = Silence(switch.name, self._ask_least)
         self._lock = asyncio.Lock()  # around each write request
         self._reconciling = asyncio.Lock()
         self._stream = asyncio.Lock()
@@ -127,7 +133,8 @@ class NodeLink:
     async def _session(self) -> None:
         p4 = fy.Switch(self.name, self.switch.address, self._options)
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._ended, self._silent_s = ended, None
+        self._ended = ended
+        self._silence.begin(lambda why: _settle(ended, why))
         p4.ee.on(
             fy.SwitchEvent.CHANNEL_DOWN, lambda _: _settle(ended, "the P4Runtime stream ended")
         )
@@ -278,7 +285,7 @@ class NodeLink:
 
     async def _reconcile_once(self, alone: bool) -> tuple[int, bool]:
         """Updates written, and whether that was all. `alone`: the lock is held already."""
-        plan, doubts = self._wanted, self._doubts
+        plan, doubts, amended = self._wanted, self._doubts, self._amended
         if plan is None:
             raise ValueError(f"{self.name}: nothing is wanted of this switch yet")
         with self._connected() as p4:
@@ -286,7 +293,8 @@ class NodeLink:
         written = 0
         for batch in change.batches:
             async with nullcontext() if alone else self._lock:
-                if self._wanted is not plan and not alone:
+                stale = self._wanted is not plan or self._amended != amended
+                if stale and not alone:
                     return written, False
                 with self._connected() as p4:
                     await p4.write(batch)
@@ -294,6 +302,26 @@ class NodeLink:
             self.updates += len(batch)
         self.entries = change.entries
         return written, alone or self._doubts == doubts
+
+    async def amend(self, plan: NodePlan) -> int:
+        """Want this plan, and write at once how it differs from the one before; returns how many updates that took.
+
+        Nothing is read back: for a few rows that somebody waits for. Raises what a write raises; then `reconcile`.
+        """
+        before, self._wanted = self._wanted, plan
+        self._doubts += 1
+        async with self._exclusive() as p4:
+            change = amendment(before, plan, p4.p4info) if before is not None else None
+            if change is not None:
+                self._amended += 1
+                for batch in change.batches:
+                    await p4.write(batch)
+        self._doubts -= 1
+        if change is None:
+            return await self.reconcile()
+        written = sum(map(len, change.batches))
+        self.updates += written
+        return written
 
     async def write_slot_sets(self, sets: Sequence[SlotSet]) -> None:
         """Change slot sets that are already there, each in one atomic MODIFY; they are wanted from now on."""
@@ -317,76 +345,31 @@ class NodeLink:
     async def read(self, asked: Iterable[Any]) -> list[Any]:
         """Read any entities; does not wait for writes under way.
 
-        When reads stay unanswered for `SILENT_S`, a probe decides whether to end the session: a switch that hangs,
-        or a network that swallows everything, keeps its stream open for a quarter of an hour.
+        When reads stay unanswered, `silence` decides whether to end the session.
         """
-        answered = False
-        asked_s = time.monotonic()
-        try:
-            with self._connected() as p4:
-                found = [entity async for entity in read_entities(p4, asked)]
-            answered = True
-        except fy.P4ClientError as error:
-            answered = error.code is not fy.GRPCStatusCode.DEADLINE_EXCEEDED
-            raise
-        finally:
-            if answered:
-                self._silent_s = None
-            elif self._silent_s is None:
-                self._silent_s = asked_s
-            elif time.monotonic() - self._silent_s >= SILENT_S and self._probing is None:
-                self._probing = asyncio.create_task(self._probe())
-        return found
+        with self._silence.watched(), self._connected() as p4:
+            return [entity async for entity in read_entities(p4, asked)]
 
-    async def _probe(self) -> None:
-        """Slow or gone? A switch that answers the smallest question is only slow, and stays."""
-        ended = self._ended
-        try:
-            with self._connected() as p4:
-                async with asyncio.timeout(PROBE_TIMEOUT_S):
-                    async for _ in read_entities(
-                        p4, fy.P4TableEntry("node", is_default_action=True)
-                    ):
-                        pass
-        except TimeoutError:
-            if ended is not None:
-                _settle(ended, f"it stays connected but has not answered for {SILENT_S:g} s")
-        except (NodeDown, fy.P4ClientError) as error:  # an error is an answer, too
-            LOG.debug("%s: probe: %s", self.name, describe(error))
-        finally:
-            self._probing, self._silent_s = None, None
+    async def _ask_least(self) -> None:
+        with self._connected() as p4:
+            async for _ in read_entities(p4, fy.P4TableEntry("node", is_default_action=True)):
+                pass
 
     async def scan(
         self,
         start: int,
         stop: int,
+        scan: Scan = EXPIRE,
         *,
-        mode: ScanMode = ScanMode.EXPIRE,
-        session: int = 0,
-        origins: int = 0,
-        generation: int = 0,
-        owner: int = 0,
         records: list[Record] | None = None,
         timeout_s: float = SCAN_TIMEOUT_S,
     ) -> ScanResult:
         """Let the data plane walk over indices start..stop−1 of its connection table; one scan at a time.
 
-        The modes FULL and GIVE send those entries to the clone session `session` whose origin's bit is set in
-        `origins`; `records` takes those that come to the controller. SWEEP frees replicas that are not of
-        `generation`. DISOWN makes owned entries replicas of the primary with the number `owner`. Raises NodeDown, or
-        TimeoutError when the answer (or one of the records) was lost.
+        `records` takes those that come to the controller. Raises NodeDown, or TimeoutError when the answer (or one of
+        the records) was lost.
         """
-        packet = packet_out(
-            b"",
-            kind=OUT_SCAN,
-            cursor=start,
-            limit=stop,
-            mode=mode,
-            session=session,
-            origins=origins,
-            generation=generation,
-            owner=owner,
-        )
+        packet = packet_out(b"", kind=OUT_SCAN, cursor=start, limit=stop, **asdict(scan))
         async with self._scanning:
             done = self._packets.expect(stop, records)
             try:
@@ -397,17 +380,13 @@ class NodeLink:
             finally:
                 self._packets.forget()
 
-    async def probe(
-        self, target: int, *, id: int, source_port: int, size: int, flags: int, group: int
-    ) -> None:
-        """Send a probe to the switch with label `target`; a multicast `group` makes it a train. Raises NodeDown."""
-        frame = probe_frame(
-            self.switch.label, target, id=id, source_port=source_port, flags=flags, size=size
-        )
+    async def probe(self, probe: Probe) -> None:
+        """Send a probe. Raises NodeDown."""
+        frame = probe_frame(self.switch.label, probe)
         with self._connected() as p4:
             try:
                 async with asyncio.timeout(SEND_TIMEOUT_S):
-                    await self._send(p4, packet_out(frame, kind=OUT_PROBE, session=group))
+                    await self._send(p4, packet_out(frame, kind=OUT_PROBE, session=probe.group))
             except TimeoutError:
                 raise NodeDown(
                     f"{self.name} takes no message ({SEND_TIMEOUT_S:g} s): its stream is stuck"

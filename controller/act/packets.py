@@ -33,6 +33,23 @@ class ScanMode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """What a scan is asked to do. FULL and GIVE send those entries to the clone session `session` whose origin's bit
+    is set in `origins` (bit 0: owned); SWEEP frees replicas of those origins that are not of `generation`; DISOWN makes
+    owned entries replicas of the primary with the number `owner`.
+    """
+
+    mode: ScanMode = ScanMode.EXPIRE
+    session: int = 0
+    origins: int = 0
+    generation: int = 0
+    owner: int = 0
+
+
+EXPIRE = Scan()
+
+
+@dataclass(frozen=True, slots=True)
 class ScanResult:
     """What a scan of (a part of) the connection table found.
 

@@ -10,9 +10,26 @@ from controller.act.frames import Envelope, FrameError, pack_frame, unpack_frame
 PORT = 50101
 QUIET = 1  # on its return only counted in the switch, no packet-in
 COLLECT = 2  # the answer carries count, sum and maximum of the quiet ones since the last collect
+CLOCK_US = 1 << 48
 _RETURN = 1  # last bytes of the address that probes go to
 _PROBE = struct.Struct("!IBH6s6sIII")
 SIZE = _PROBE.size
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A probe to the switch with the label `target` and back. The source port spreads probes over paths of equal cost.
+
+    size: of the frame, in bytes, at least; flags: QUIET, COLLECT; group: multicast group that makes it a train
+    (`NodePlan.trains`), 0 for none.
+    """
+
+    target: int
+    id: int
+    source_port: int
+    size: int = 0
+    flags: int = 0
+    group: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +50,8 @@ class ProbeAnswer:
 
     @property
     def round_trip_us(self) -> int:
-        """How long it was under way."""
-        return self.received_us - self.sent_us
+        """How long it was under way; the clock, of 48 bits, may have wrapped meanwhile."""
+        return (self.received_us - self.sent_us) % CLOCK_US
 
 
 def pack_probe(probe: ProbeAnswer) -> bytes:
@@ -71,16 +88,11 @@ def unpack_probe(data: bytes) -> ProbeAnswer:
     )
 
 
-def probe_frame(
-    own: int, target: int, *, id: int, source_port: int, flags: int = 0, size: int = 0
-) -> bytes:
-    """A probe from the switch with label `own` to `target` and back, padded to a frame of `size` bytes.
-
-    The source port spreads probes over paths of equal cost. ValueError when a number does not fit its field.
-    """
-    payload = pack_probe(ProbeAnswer(id, flags, 0, 0, 0))
-    envelope = Envelope((target, own), own, _RETURN, source_port, PORT)
-    missing = size - len(pack_frame(envelope, payload))
+def probe_frame(own: int, probe: Probe) -> bytes:
+    """A probe as the switch with label `own` sends it. ValueError when a number does not fit its field."""
+    payload = pack_probe(ProbeAnswer(probe.id, probe.flags, 0, 0, 0))
+    envelope = Envelope((probe.target, own), own, _RETURN, probe.source_port, PORT)
+    missing = probe.size - len(pack_frame(envelope, payload))
     return pack_frame(envelope, payload + bytes(max(0, missing)))
 
 

@@ -61,9 +61,10 @@ class ShareWriter:
         self._errors: dict[str, str] = {}
 
     def adopt(self, in_force: Mapping[Key, Sequence[int]]) -> None:
-        """Start from what was read back from the switches."""
+        """Start from what was read back from the switches; slot sets of redirects are somebody else's."""
+        own = {*self._sets.values()}
         for (edge, number), labels in in_force.items():
-            if edge in self._edges:
+            if edge in self._edges and number in own:
                 self._wanted[edge, number] = self._held[edge, number] = tuple(labels)
 
     def want(self, shares: Mapping[tuple[str, int], Mapping[int, int]]) -> set[Key]:

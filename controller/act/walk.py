@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from controller.act.node import NodeLink
-from controller.act.packets import ScanMode, ScanResult
+from controller.act.packets import Scan, ScanMode, ScanResult
 from controller.act.records import Record
 from controller.plan.replicas import CPU_SESSION
 
@@ -21,12 +21,8 @@ ATTEMPTS = 5  # at a piece of a dump whose records did not all arrive
 
 async def walk(
     link: NodeLink,
+    scan: Scan,
     *,
-    mode: ScanMode,
-    session: int = 0,
-    origins: int = 0,
-    generation: int = 0,
-    owner: int = 0,
     pause_s: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> ScanResult:
@@ -38,15 +34,7 @@ async def walk(
     live = expired = sent = 0
     for start in range(0, size, PIECE):
         stop, began_s = min(start + PIECE, size), time.monotonic()
-        piece = await link.scan(
-            start,
-            stop,
-            mode=mode,
-            session=session,
-            origins=origins,
-            generation=generation,
-            owner=owner,
-        )
+        piece = await link.scan(start, stop, scan)
         live += piece.live
         expired += piece.expired
         sent += piece.sent
@@ -73,14 +61,8 @@ async def _dump_piece(link: NodeLink, start: int, stop: int, origins: int) -> li
     for attempt in range(1, ATTEMPTS + 1):
         records: list[Record] = []
         try:
-            result = await link.scan(
-                start,
-                stop,
-                mode=ScanMode.FULL,
-                session=CPU_SESSION,
-                origins=origins,
-                records=records,
-            )
+            scan = Scan(ScanMode.FULL, session=CPU_SESSION, origins=origins)
+            result = await link.scan(start, stop, scan, records=records)
         except TimeoutError:
             if attempt == ATTEMPTS:
                 raise TimeoutError(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from controller.commands.client import DEFAULT_URL, Api, ClientError
 
@@ -43,10 +45,29 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
+def bar() -> Progress:
+    """Progress on stderr, to be used as a context; gone when it is over."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=err(),
+        transient=True,
+    )
+
+
 def print_json(value: Any) -> None:
     """`value` as JSON, one object, not wrapped and not coloured."""
     json.dump(value, sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def show(value: Any, as_json: bool, draw: Callable[[Any], RenderableType]) -> None:
+    """`value` as JSON, or as a table."""
+    if as_json:
+        print_json(value)
+    else:
+        out().print(draw(value))
 
 
 def fail(message: str, exit_code: int) -> NoReturn:
@@ -74,3 +95,19 @@ def post(api: Api, path: str, body: dict[str, Any]) -> Any:
         return api.post(path, body)
     except ClientError as error:
         fail(str(error), error.exit_code)
+
+
+def overview(
+    group: typer.Typer, path: str, draw: Callable[[Any], RenderableType], about: str
+) -> None:
+    """What a group does when none of its commands is named: show what the daemon has at `path`. about: its help."""
+
+    @group.callback(help=about)
+    def shown(
+        context: typer.Context,
+        api: ApiOption = API_DEFAULT,
+        token_file: TokenOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        if context.invoked_subcommand is None:
+            show(get(daemon(api, token_file), path), as_json, draw)

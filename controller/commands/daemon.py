@@ -11,8 +11,11 @@ from typing import Annotated
 
 import typer
 
+from controller.addressing.errors import AddressingError
 from controller.commands.console import JsonOption, err, fail, out, print_json
-from controller.config import Config, ConfigError, Problem, load
+from controller.config import P4, Config, ConfigError, Problem, load
+from controller.config.errors import Path as Key
+from controller.destinations.errors import DestinationError
 from controller.serve.access import AccessError, decide
 from controller.serve.server import ServeError
 from controller.version import version
@@ -71,7 +74,7 @@ def run(
     LOG.info("umbra %s, %s: %s", version(), config, summary(settings))
     try:
         asyncio.run(_run(settings))
-    except (ServeError, AccessError) as error:
+    except (ServeError, AccessError, AddressingError, DestinationError) as error:
         fail(str(error), 1)
 
 
@@ -130,10 +133,15 @@ def _check_api(config: Config) -> None:
 def _check_program(config: Config, file: Path) -> None:
     from controller.act import program  # brings gRPC: other commands need not pay for it
 
-    try:
-        program.check(program.files(config.p4.p4info, config.p4.json_path))
-    except program.ProgramError as error:
-        raise ConfigError(str(file), [Problem(("p4",), error.what, error.remedy)]) from error
+    sections: list[tuple[Key, P4]] = [(("p4",), config.p4)]
+    for index, switch in enumerate(config.switches):
+        if switch.p4 is not None:
+            sections.append((("switches", index, "p4"), switch.p4))
+    for place, own in sections:
+        try:
+            program.check(program.files(own.p4info, own.json_path))
+        except program.ProgramError as error:
+            raise ConfigError(str(file), [Problem(place, error.what, error.remedy)]) from error
 
 
 async def _run(config: Config) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.commands import tables
+from controller.commands import store_tables, tables
 from controller.commands.client import Api
 from controller.commands.console import (
     API_DEFAULT,
@@ -45,6 +45,8 @@ def status(
     console.print(tables.services(state["services"]))
     if state["replicas"]:
         console.print(tables.replicas(state["replicas"], state["time_s"]))
+    if state["store"].get("delivery"):
+        console.print(store_tables.delivery(state["store"]["delivery"]), soft_wrap=True)
     if state["troubles"]:
         console.print(tables.troubles(state["troubles"]), soft_wrap=True)
 

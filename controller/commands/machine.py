@@ -12,8 +12,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from controller.commands.console import JsonOption, fail, out, print_json
-from controller.config import ConfigError, load
+from controller.commands.configured import configured
+from controller.commands.console import JsonOption, out, print_json
 from controller.doctor import Finding, Need, Report, examine
 from controller.version import version
 
@@ -61,11 +61,7 @@ def _library(name: str) -> str:
 def _ports(config: Path | None) -> list[tuple[str, str, int, str]]:
     if config is None:
         return list(DEFAULT_PORTS)
-    try:
-        settings = load(config)
-    except ConfigError as error:
-        fail(str(error), 1)
-    api = settings.api
+    api = configured(config).api
     return [("API", api.host, api.port, f"set api.port in {config}")] if api.port else []
 
 

@@ -26,7 +26,11 @@ from controller.commands.console import (
 
 POLL_S = 0.2
 
-router = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+router = typer.Typer(
+    help="Take a router out of service, and put it back: drain, undrain.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="which router")]
 Wait = Annotated[

@@ -16,28 +16,19 @@ from controller.commands.console import (
     TokenOption,
     daemon,
     get,
-    out,
-    print_json,
+    overview,
+    show,
 )
 
 shadows = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
 
 
-@shadows.callback()
-def listed(
-    context: typer.Context,
-    api: ApiOption = API_DEFAULT,
-    token_file: TokenOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show every router's shadows: how far they are, in which failure domain, what they carry."""
-    if context.invoked_subcommand is not None:
-        return
-    rows = get(daemon(api, token_file), "shadows")
-    if as_json:
-        print_json(rows)
-    else:
-        out().print(shadow_tables.assignments(rows))
+overview(
+    shadows,
+    "shadows",
+    shadow_tables.assignments,
+    "Show every router's shadows: how far they are, in which failure domain, what they carry.",
+)
 
 
 @shadows.command(epilog="Example: umbra shadows why r1")
@@ -49,7 +40,4 @@ def why(
 ) -> None:
     """Show all candidates of a router, and why each is its shadow, or is not."""
     found = get(daemon(api, token_file), f"shadows/{quote(router, safe='')}")
-    if as_json:
-        print_json(found)
-    else:
-        out().print(shadow_tables.why(found, time.time()))
+    show(found, as_json, lambda told: shadow_tables.why(told, time.time()))

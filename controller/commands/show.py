@@ -14,6 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from controller.commands.console import err, fail, out, print_json
+from controller.commands.progress_lines import ProgressLines
 
 
 class SwitchChoice(StrEnum):
@@ -63,6 +64,40 @@ def bench(
         float | None,
         typer.Option(min=0, help="kill, stop and restart routers for so long (failover)"),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="UMBRA_DATA",
+            metavar="DIR",
+            help="folder of recorded series (forecast, addresses, resources)",
+        ),
+    ] = None,
+    sets: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="only these sets (forecast, resources) or stores (store)"),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="only these parts (addresses, destinations, resources)"),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="small and quick, for a first look (forecast, store, addresses, destinations, resources)",
+        ),
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="write an HTML report there (forecast)")
+    ] = None,
+    nab: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="UMBRA_NAB",
+            metavar="DIR",
+            help="a checkout of github.com/numenta/NAB, for its scorer (forecast)",
+        ),
+    ] = None,
 ) -> None:
     """Measure one part of umbra, beside its peers where they are installed."""
     module = _need("topologies.bench", "the benchmarks")
@@ -76,17 +111,23 @@ def bench(
     if name not in names:
         fail(f"no benchmark {name!r}; use one of: {', '.join(names)}", 2)
     console = err()
-    given = {"runs": runs, "seed": seed, "chaos_s": chaos_s}
+    given = {"runs": runs, "seed": seed, "chaos_s": chaos_s, "sets": sets, "report": report}
+    given |= {"only": only, "quick": quick or None}
+    if name in ("forecast", "addresses", "resources"):  # these may come from the environment
+        given |= {"data": data}
+    if name == "forecast":
+        given |= {"nab": nab}
     options = {option: value for option, value in given.items() if value is not None}
     try:
-        module.prepare()  # before the display starts its thread
+        module.prepare(name)  # before the display starts its thread
+        lines = ProgressLines(console)
         with console.status(f"{name} …") as shown:
-            result = module.run(
-                name,
-                switch=switch.value,
-                progress=lambda text: shown.update(f"{name}: {text}"),
-                **options,
-            ).to_json()
+
+            def tell(text: str) -> None:
+                shown.update(f"{name}: {text}")
+                lines(text)
+
+            result = module.run(name, switch=switch.value, progress=tell, **options).to_json()
     except RuntimeError as error:
         fail(f"{name}: {error}", 1)
     if as_json:
@@ -105,9 +146,10 @@ def _figures(result: Mapping[str, Any]) -> Table:
         beside = [_peer(values, name) for values in peers.values()]
         value = f"{figure['value']:,.4g}"
         table.add_row(name, value, figure["unit"], str(figure["n"]), figure["better"], *beside)
-    for peer, values in peers.items():
-        if "absent" in values:
-            table.caption = f"{peer} is absent: {values['absent']}"
+    told = [f"{peer} is absent: {one['absent']}" for peer, one in peers.items() if "absent" in one]
+    told = [*result.get("notes", []), *told]
+    if told:
+        table.caption = "\n".join(told)
     return table
 
 

@@ -134,7 +134,9 @@ def _expected_breach(forecast: Json | None) -> str:
     if forecast is None:
         return NONE
     text = f"{forecast['breach_probability'] * 100:.0f} %"
-    return text if forecast["lead_s"] is None else f"{text} in {forecast['lead_s']:.0f} s"
+    if forecast["lead_s"] is not None:
+        text = f"{text} in {forecast['lead_s']:.0f} s"
+    return f"{text}, alarm" if forecast["alarm"] else text
 
 
 def routers(rows: Sequence[Json], horizon_s: float = 30.0) -> Table:
@@ -151,6 +153,8 @@ def routers(rows: Sequence[Json], horizon_s: float = 30.0) -> Table:
         shifted = f"{router['shift_pct']:g} %"
         if router["shift_pct"] and router["shadows"]:
             shifted += f" to {', '.join(router['shadows'])}"
+        for other, pct in router.get("ordered", {}).items():
+            shifted += f", {pct:g} % ordered to {other}"
         shown.add_row(
             router["name"],
             f"{number(router['live'])}/{router['capacity'] or NONE}",

@@ -7,9 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path as FilePath
 
+from controller.config import addressing_checks, destinations_checks, resource_checks
 from controller.config.addresses import is_loopback
 from controller.config.errors import Path, Problem
 from controller.config.sections import Backend, Client, Config, Switch, port
+from controller.config.store_checks import store_problems
 from controller.plan.shadows_state import most_primaries
 
 Hosts = list[tuple[str, Sequence[Client | Backend]]]
@@ -28,6 +30,10 @@ def check(config: Config) -> list[Problem]:
         *_failover(config),
         *_events(config),
         *_api(config),
+        *addressing_checks.check(config),
+        *destinations_checks.check(config),
+        *resource_checks.check(config),
+        *store_problems(config),
     ]
 
 
@@ -38,16 +44,28 @@ def missing_files(config: Config) -> list[Problem]:
         (("p4", "json"), config.p4.json_path),
         (("p4", "p4info"), config.p4.p4info),
     ]
+    influxdb = config.store.influxdb
+    if influxdb is not None:
+        for key in ("token_file", "password_file", "ca_file"):
+            named.append((("store", "influxdb", key), getattr(influxdb, key)))
     for index, switch in enumerate(config.switches):
+        if switch.p4:
+            named.append((("switches", index, "p4", "json"), switch.p4.json_path))
+            named.append((("switches", index, "p4", "p4info"), switch.p4.p4info))
         if switch.tls:
             place = ("switches", index, "tls")
             named.append(((*place, "ca_file"), switch.tls.ca_file))
             named.append(((*place, "cert_file"), switch.tls.cert_file))
             named.append(((*place, "key_file"), switch.tls.key_file))
     return [
-        Problem(path, f"there is no file {file}", "create it or correct the name")
-        for path, file in named
-        if file is not None and not FilePath(file).is_file()
+        *(
+            Problem(path, f"there is no file {file}", "create it or correct the name")
+            for path, file in named
+            if file is not None and not FilePath(file).is_file()
+        ),
+        *addressing_checks.missing_files(config),
+        *destinations_checks.missing_files(config),
+        *resource_checks.missing_files(config),
     ]
 
 
@@ -359,6 +377,14 @@ def _events(config: Config) -> Iterator[Problem]:
                     (*place, "routers", position),
                     f"there is no router {name}",
                     "name one",
+                )
+        known = {one.name for one in config.addresses.subdivisions} if config.addresses else set()
+        for position, name in enumerate(event.subdivisions):
+            if name not in known:
+                yield Problem(
+                    (*place, "subdivisions", position),
+                    f"there is no subdivision {name}",
+                    "name one of addresses.subdivisions",
                 )
     if config.forecast.horizons_s[0] < config.cycle.period_s:
         yield Problem(

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import difflib
+import time
 from pathlib import Path as FilePath
 from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from controller.config import checks, lines
+from controller.config import (
+    addressing_files,
+    calendars,
+    checks,
+    destinations_files,
+    lines,
+    resource_checks,
+)
 from controller.config.errors import ConfigError, Path, Problem
 from controller.config.sections import Config
 
 _FILES: tuple[Path, ...] = (
     ("store", "path"),
     ("audit", "path"),
+    ("audit", "anchor_file"),
     ("api", "token_file"),
     ("p4", "json"),
     ("p4", "p4info"),
@@ -27,7 +36,8 @@ def load(path: str | FilePath, *, check_files: bool = True) -> Config:
     """Read, check and freeze a configuration file.
 
     Relative file names inside are resolved against the directory of the file. `check_files`: also
-    see that the files it names for reading exist. Raises ConfigError with everything that is wrong.
+    see that the files it names for reading exist, and that its calendars can be used. Raises
+    ConfigError with everything that is wrong.
     """
     file = FilePath(path)
     try:
@@ -65,6 +75,7 @@ def parse(
     problems = checks.check(config)
     if check_files:
         problems += checks.missing_files(config)
+        problems += calendars.problems(config, time.time())
     if problems:
         raise _error(file, problems, where)
     return config
@@ -90,15 +101,37 @@ def _resolve(raw: dict[str, Any], base: FilePath) -> None:
 
     for section, name in _FILES:
         absolute(raw.get(str(section)), str(name))
+    store = raw.get("store")
+    if isinstance(store, dict) and isinstance(store.get("influxdb"), dict):
+        store["influxdb"].setdefault("spool", "umbra-spool")
+        for name in ("spool", "token_file", "password_file", "ca_file"):
+            absolute(store["influxdb"], name)
     for name, default in (("store", "umbra.db"), ("audit", "umbra-audit.jsonl")):
         section = raw.setdefault(name, {})
         if isinstance(section, dict) and "path" not in section:
             section["path"] = str(base / default)
+    forecast = raw.setdefault("forecast", {})
+    if isinstance(forecast, dict):
+        models = forecast.setdefault("models", {})
+        if isinstance(models, dict):
+            models.setdefault("path", "umbra-models")
+        absolute(models, "path")
+        named = forecast.get("calendars")
+        if isinstance(named, list):
+            forecast["calendars"] = [
+                str(base / FilePath(one).expanduser()) if isinstance(one, str) and one else one
+                for one in named
+            ]
+    addressing_files.resolve(raw.get("addresses"), base)
+    destinations_files.resolve(raw.get("destinations"), base)
+    resource_checks.resolve(raw.get("resources"), base)
     switches = raw.get("switches")
     for switch in switches if isinstance(switches, list) else ():
         if isinstance(switch, dict):
             for name in _TLS_FILES:
                 absolute(switch.get("tls"), name)
+            for name in ("json", "p4info"):
+                absolute(switch.get("p4"), name)
 
 
 def _problem(detail: Any) -> Problem:

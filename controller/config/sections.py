@@ -5,107 +5,38 @@ What holds between sections (a link's switch must exist, labels are unique, …)
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from datetime import datetime
-from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from controller import model
-
-MOST_PORTS = 509  # 510 is the CPU port of the data plane, 511 drops
-MOST_ENTRIES = 65536  # per way of the connection table
-LABELS = (16, 4095)  # 0..15 are reserved (RFC 3032); the data plane knows 4096
-LONGEST_IDLE_S = 6 * 86400.0  # half the range of the data plane's 24-bit clock
-
-
-def _ipv4(text: str) -> str:
-    try:
-        return str(ipaddress.IPv4Address(text))
-    except ValueError:
-        raise ValueError("write an IPv4 address such as 10.1.1.10") from None
-
-
-def _subnet(text: str) -> str:
-    try:
-        network = ipaddress.IPv4Network(text)
-    except ValueError as error:
-        raise ValueError(f"write an IPv4 prefix such as 10.1.1.0/24 ({error})") from None
-    if network.prefixlen > 29:
-        raise ValueError("give the subnet room for a gateway and hosts: /29 or larger")
-    return str(network)
-
-
-def _mac(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", text):
-        raise ValueError("write a MAC address such as 02:00:00:00:01:01")
-    if int(text[:2], 16) & 1:
-        raise ValueError("this is a multicast address: make the first byte even")
-    return text.lower()
-
-
-def _server(text: str) -> str:
-    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})", text)
-    if not match or not 1 <= int(match.group(2)) <= 65535:
-        raise ValueError("write host:port, such as 127.0.0.1:50001")
-    return text
-
-
-def _port(text: str) -> str:
-    match = re.fullmatch(r"([^:]+):([0-9]{1,3})", text)
-    if not match or not 1 <= int(match.group(2)) <= MOST_PORTS:
-        raise ValueError(f"write switch:port, such as e1:1, the port from 1 to {MOST_PORTS}")
-    return f"{match.group(1)}:{int(match.group(2))}"
-
-
-def _power_of_two(number: int) -> int:
-    if number & (number - 1):
-        raise ValueError("write a power of two")
-    return number
-
-
-def _time_s(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError("write a time such as 2026-07-01T18:00:00+02:00") from None
-        if moment.tzinfo is None:
-            raise ValueError(f"say which zone it is, such as {value}Z or {value}+02:00")
-        return moment.timestamp()
-    return value
-
-
-def _ascending(values: tuple[float, ...]) -> tuple[float, ...]:
-    if any(right <= left for left, right in pairwise(values)):
-        raise ValueError("write them in ascending order, without repeats")
-    return values
-
-
-Text = Annotated[str, Field(strict=True, min_length=1)]
-Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
-Flag = Annotated[bool, Field(strict=True)]
-Int = Annotated[int, Field(strict=True)]
-Float = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Ipv4 = Annotated[str, Field(strict=True), AfterValidator(_ipv4)]
-Subnet = Annotated[str, Field(strict=True), AfterValidator(_subnet)]
-Mac = Annotated[str, Field(strict=True), AfterValidator(_mac)]
-Server = Annotated[str, Field(strict=True), AfterValidator(_server)]
-PortName = Annotated[str, Field(strict=True), AfterValidator(_port)]
-PowerOfTwo = Annotated[int, Field(strict=True, ge=1), AfterValidator(_power_of_two)]
-Label = Annotated[int, Field(strict=True, ge=LABELS[0], le=LABELS[1])]
-IdleS = Annotated[float, Field(strict=True, ge=1, le=LONGEST_IDLE_S)]
-Time = Annotated[float, Field(strict=True, allow_inf_nan=False), BeforeValidator(_time_s)]
-UdpOrTcpPort = Annotated[int, Field(strict=True, ge=1, le=65535)]
-SwitchNames = tuple[Name, ...]
-
-
-class Section(BaseModel):
-    """Frozen, and refuses keys that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from controller.config.addressing import Addresses
+from controller.config.comparisons import AbConfig
+from controller.config.destinations import Destinations
+from controller.config.fields import (
+    MOST_ENTRIES,
+    Flag,
+    Float,
+    IdleS,
+    Int,
+    Ipv4,
+    Label,
+    Mac,
+    Name,
+    PortName,
+    PowerOfTwo,
+    Section,
+    Server,
+    Subnet,
+    SwitchNames,
+    Text,
+    Time,
+    UdpOrTcpPort,
+    ascending,
+    zone,
+)
+from controller.config.influx import InfluxServer
+from controller.config.resources import ResourcesConfig
 
 
 class Cycle(Section):
@@ -124,28 +55,53 @@ class Cycle(Section):
 
 
 class Event(Section):
-    """Something that is known to change the load. `factor` multiplies the new connections."""
+    """Something that is known to change the load. `factor` multiplies the new connections, of a subdivision the
+    new instances.
+    """
 
     name: Text
     start: Time  # ISO 8601 with a zone, or Unix seconds; kept as Unix seconds
     end: Time
     services: tuple[Name, ...] = ()
     routers: SwitchNames = ()
+    subdivisions: SwitchNames = ()
     factor: Annotated[Float, Field(gt=0)] = 1.0
 
 
+class Models(Section):
+    """Where trained models are kept, when they are trained, and how one takes over from another.
+
+    `path` is relative to the configuration file.
+    """
+
+    path: Text = "umbra-models"
+    keep: Annotated[Int, Field(ge=1, le=1000)] = 10  # versions besides those in use
+    retrain_growth: Annotated[Float, Field(gt=0)] = 0.5  # retrain when history grew by this share
+    retrain_after_s: Annotated[Float, Field(ge=60)] = 86_400.0  # … when a training is this old
+    retrain_on_drift: Flag = True  # … when inputs or errors drift
+    drift_look_s: Annotated[Float, Field(ge=10)] = 900.0  # between looks at the inputs
+    alpha: Annotated[Float, Field(gt=0, lt=0.5)] = 0.05  # chance of promoting one that is no better
+    alpha_back: Annotated[Float, Field(gt=0, lt=0.5)] = 0.2  # of a rollback without need
+    trial_s: Annotated[Float, Field(ge=60)] = 172_800.0  # that a challenger has to prove itself
+    watch_s: Annotated[Float, Field(ge=0)] = 86_400.0  # that the champion before is kept ready
+
+
 class Forecast(Section):
-    """What is forecast and when the models learn."""
+    """What is forecast and when the models learn. `calendars` are relative to the configuration file."""
 
     horizons_s: Annotated[
         tuple[Annotated[Float, Field(gt=0, le=3600)], ...],
         Field(min_length=1),
-        AfterValidator(_ascending),
+        AfterValidator(ascending),
     ] = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
     min_history_s: Annotated[Float, Field(ge=60)] = 600.0
-    retrain_growth: Annotated[Float, Field(gt=0)] = 0.5  # retrain when history grew by this share
+    # Budget of the trained alarm rule, of each router; until one is trained min_probability counts.
+    false_alarms_per_day: Annotated[Float, Field(gt=0, le=86_400)] = 24.0
+    models: Models = Models()
     seed: Annotated[Int, Field(ge=0)] = 0
     events: tuple[Event, ...] = ()
+    calendars: tuple[Text, ...] = ()  # .ics and .yaml files with further events
+    calendar_zone: Annotated[Text, AfterValidator(zone)] = "UTC"  # of times that name none
 
 
 class Idle(Section):
@@ -164,18 +120,42 @@ class Digests(Section):
     sample_one_in: Annotated[PowerOfTwo, Field(le=65536)] = 1
 
 
+class Influxdb(InfluxServer):
+    """The InfluxDB server that telemetry goes to; a second database is called {database}_long.
+
+    What the server has not taken yet waits in `spool`, a folder of at most spool_mb.
+    """
+
+    spool: Text = "umbra-spool"
+    spool_mb: Annotated[Int, Field(ge=1, le=1_000_000)] = 1024
+    prove_s: Annotated[Float, Field(ge=0.5, le=3600)] = 5.0  # between looks that it can be read
+    writer: Name = "umbra"  # each controller that writes into one database has its own
+
+
 class Store(Section):
-    """The telemetry store. `path` is relative to the configuration file."""
+    """The telemetry store. `path` is relative to the configuration file: with `influxdb` it holds only what
+    the controller must remember.
+    """
 
     path: Text = "umbra.db"
     retention_s: Annotated[Float, Field(ge=60)] = 604800.0
+    long_retention_s: Annotated[Float, Field(ge=3600)] = 7_776_000.0  # of means over a minute
+    # Of measurements whose retention differs from that of their bucket.
+    retention_of_s: dict[Text, Annotated[Float, Field(ge=60)]] = Field(default_factory=dict)
     buffer_rows: Annotated[Int, Field(ge=100)] = 100_000  # kept in memory while the disk is full
+    most_arrivals: Annotated[Int, Field(ge=2, le=100_000)] = 1000  # series: destination × location
+    influxdb: Influxdb | None = None
 
 
 class Audit(Section):
-    """The audit log, JSON lines. `path` is relative to the configuration file."""
+    """The audit log, chained JSON lines. `path` and `anchor_file` are relative to the configuration file."""
 
     path: Text = "umbra-audit.jsonl"
+    sync: Literal["line", "interval", "kernel"] = "interval"  # when lines are forced to the disk
+    sync_period_s: Annotated[Float, Field(ge=0.05, le=3600)] = 1.0
+    rotate_bytes: Annotated[Int, Field(ge=65_536)] = 67_108_864
+    keep_files: Annotated[Int, Field(ge=1)] | None = None  # put aside; absent: all
+    anchor_file: Text | None = None  # gets the newest hash once a minute; best on another machine
 
 
 class Api(Section):
@@ -219,6 +199,7 @@ class Switch(Section):
     threshold_available: Annotated[Int, Field(ge=0)] = 0
     table_size: Annotated[PowerOfTwo, Field(ge=16, le=MOST_ENTRIES)] = 4096
     tls: Tls | None = None
+    p4: P4 | None = None  # a program of its own, such as a variant that is compared
 
 
 class Link(Section):
@@ -272,7 +253,9 @@ class Shadows(Section):
     margin: Annotated[Float, Field(ge=1.1, le=10)] = 1.5
     patience_s: Annotated[Float, Field(ge=1, le=86400)] = 30.0
     probe_period_ms: Annotated[Float, Field(ge=50, le=60_000)] = 500.0  # of each router, in turn
-    overrides: dict[Name, Annotated[SwitchNames, Field(min_length=1, max_length=3)]] = {}
+    overrides: dict[Name, Annotated[SwitchNames, Field(min_length=1, max_length=3)]] = Field(
+        default_factory=dict
+    )
 
 
 class LoadTest(Section):
@@ -324,6 +307,10 @@ class Config(Section):
     shadows: Shadows = Shadows()
     load_test: LoadTest = LoadTest()
     failover: Failover = Failover()
+    addresses: Addresses | None = None
+    destinations: Destinations | None = None
+    resources: ResourcesConfig | None = None
+    ab: AbConfig = AbConfig()
 
     def fabric(self) -> model.Fabric:
         """The fabric in the words of `controller.model`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 SLOTS = 100
@@ -130,6 +131,38 @@ class ArpRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NatRow:
+    """1:1 NAT: outside, the address `internal` is known as `external`."""
+
+    internal: str
+    external: str
+
+    def __post_init__(self) -> None:
+        if self.internal == self.external:
+            raise ValueError(f"NAT of {self.internal}: its external address must be another one")
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectRow:
+    """Another slot set for new connections of one service from `prefix`; the longest prefix wins.
+
+    None: the service's own slot set, as if no row with a shorter prefix were there.
+    """
+
+    service: int
+    prefix: str
+    slot_set: int | None
+
+    def __post_init__(self) -> None:
+        try:
+            ipaddress.IPv4Network(self.prefix)
+        except ValueError as error:
+            raise ValueError(
+                f"redirect of service {self.service}: {error}; give an IPv4 prefix without host bits"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
 class NodePlan:
     """Desired table contents of one switch. Addresses are dotted quads, MACs colon-separated."""
 
@@ -148,11 +181,16 @@ class NodePlan:
     delivers: tuple[DeliverRow, ...]
     tunnels: tuple[TunnelRow, ...]
     arp: tuple[ArpRow, ...]
+    nat: tuple[NatRow, ...] = ()
+    nat_inside: tuple[
+        str, ...
+    ] = ()  # prefixes where internal addresses are spoken: no NAT towards them
     trusted_ports: tuple[int, ...] = ()
     primaries: tuple[PrimaryRow, ...] = ()
     sessions: tuple[SessionRow, ...] = ()
     trains: tuple[TrainRow, ...] = ()
     replicate: bool = False
+    redirects: tuple[RedirectRow, ...] = ()
     refresh_s: float = 30.0  # how often a connection that talks refreshes its replicas
 
 

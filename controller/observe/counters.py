@@ -66,6 +66,26 @@ def opened_requests(plan: NodePlan) -> list[CounterEntry]:
     return [fy.P4CounterEntry("services_opened", index=row.service) for row in plan.services]
 
 
+def redirected_requests() -> list[CounterEntry]:
+    """New connections by row of the table `redirects`."""
+    return [fy.P4DirectCounterEntry("redirected")]
+
+
+def redirected(answer: Iterable[CounterEntry]) -> dict[tuple[int, str], int]:
+    """The answer to `redirected_requests`: (service, source prefix) → new connections since the row was made."""
+    found: dict[tuple[int, str], int] = {}
+    for entry in answer:
+        if not isinstance(entry, fy.P4DirectCounterEntry) or entry.table_entry is None:
+            continue
+        match = entry.table_entry.match
+        if match:
+            # P4Runtime leaves a prefix of length 0 out.
+            number, length = match.get("client", (0, 0))
+            prefix = f"{ipaddress.IPv4Address(number)}/{length}"
+            found[int(match["service"]), prefix] = entry.packet_count
+    return found
+
+
 def replication_requests(plan: NodePlan, *, whole: bool = False) -> list[CounterEntry]:
     """What to read of replica records: those sent, and those of each primary.
 

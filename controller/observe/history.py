@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ml.series import Floats, Series
+from ml.series import MEAN_DURATION_S, NEW_PER_S, Floats, Series, connections_series
 
 SET_BACK_S = 2.0  # samples further back in time than this mean that the clock was set back
 _CHANNELS = 4  # time, demand, new per second, mean duration
@@ -50,9 +50,9 @@ class History:
         """Samples of an earlier run."""
         for row in zip(
             series.times_s[-self.keep :].tolist(),
-            series.count[-self.keep :].tolist(),
-            series.new_per_s[-self.keep :].tolist(),
-            series.mean_duration_s[-self.keep :].tolist(),
+            series.values[-self.keep :].tolist(),
+            series.channel(NEW_PER_S)[-self.keep :].tolist(),
+            series.channel(MEAN_DURATION_S)[-self.keep :].tolist(),
             strict=True,
         ):
             self.add(series.target, *row)
@@ -61,10 +61,10 @@ class History:
         """The last samples of one router, oldest first; empty when there are none."""
         if router not in self._rows:
             empty = np.empty(0)
-            return Series(router, empty, empty, empty, empty)
+            return connections_series(router, empty, empty, empty, empty)
         end = self._ends[router]
         rows = self._rows[router][:, max(0, end - self.keep) : end]
-        return Series(router, rows[0], rows[1], rows[2], rows[3])
+        return connections_series(router, rows[0], rows[1], rows[2], rows[3])
 
     def all(self, routers: Iterable[str]) -> list[Series]:
         """The series of these routers that have samples."""

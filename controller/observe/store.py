@@ -1,6 +1,7 @@
-"""The telemetry store: SQLite in WAL mode, one writer, everything by time, the oldest forgotten.
+"""What the controller keeps of what it sees and does: the way into the telemetry store, and back.
 
-Adding never touches the disk: rows wait in memory until `flush` writes them in one transaction. When
+Adding never touches the disk: rows wait in memory until `flush`, in another thread, makes them durable: in
+the embedded store itself, or in the spool from where they are delivered to a server. When
 the disk is full, read-only or broken, they go on waiting, the trouble is reported once with
 the file and the remedy, and they are written when it is over; beyond `buffer_rows` the oldest
 measurements are discarded (decisions and outcomes last) and counted. The loop never waits for a disk.
@@ -10,40 +11,47 @@ Thread-safe: `add_*` and `flush` may run in different threads.
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 import threading
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from controller.model import Decision, NodeCounters, Outcome, RouterSample, SampledConnection
-from controller.observe import schema
+from controller.observe import points
 from controller.observe.demand import Demand
+from controller.observe.points import Row
+from controller.observe.recall import Recall
+from controller.observe.upkeep import Upkeep
+from controller.store.cardinality import OTHER, BoundedSeries, Key
+from controller.store.delivery import KEEP_S, Delivery, DeliveryState, pack
+from controller.store.influx import InfluxAdapter
+from controller.store.interface import Retention, StoreError
+from controller.store.line_protocol import Encoder
+from controller.store.point import Point
+from controller.store.schema import SCHEMA
+from controller.store.spool import Spool, SpoolFullError
+from controller.store.sqlite import SqliteAdapter
+from controller.store.stamps import Stamps
 from controller.trouble import Troubles
-from ml.breach import Breach
-from ml.forecast import Forecast
+from ml.breaches.breach import Breach
+from ml.forecasting.forecast import Forecast
 from ml.series import Series
 
 TROUBLE = "store"
 PRECIOUS = frozenset({"decisions", "outcomes"})
-FLUSH_ROWS = 5_000  # in one transaction
-PRUNE_ROWS = 2_000  # per table and call
-_DECISIONS = (
-    "SELECT d.*, o.written, o.failed, o.decide_to_written_ms FROM decisions d "
-    "LEFT JOIN outcomes o USING (id) WHERE d.time_s >= ? {} ORDER BY d.time_s DESC LIMIT ?"
-)
-
-
-class OtherVersion(sqlite3.DatabaseError):
-    """The file has tables of another version."""
+FLUSH_ROWS = 5_000  # at once
+MOST_ARRIVED = 1_000  # tellings that wait
+ERA = "era"
+ARRIVALS = "arrivals"
+LONG_S = 7_776_000.0
 
 
 class Store:
-    """One file. It need not be usable when the store is made; see `flush`."""
+    """path: the local file. Without `spool` it is the store; with it, it holds only what the controller
+    remembers (`set_meta`), and `connect` makes the adapter of the server. Neither need be usable when
+    the store is made; see `flush`.
+    """
 
     def __init__(
         self,
@@ -51,49 +59,100 @@ class Store:
         troubles: Troubles,
         *,
         retention_s: float = 604800.0,
+        long_s: float = LONG_S,
+        own_s: Mapping[str, float] | None = None,
         buffer_rows: int = 100_000,
+        most_arrivals: int = 1000,
+        spool: Spool | None = None,
+        connect: Callable[[], InfluxAdapter] | None = None,
+        writer: str = "umbra",
+        prove_s: float = 5.0,
+        keep_s: float = KEEP_S,
     ) -> None:
-        self.path = Path(path)
+        self.local = SqliteAdapter(path)
         self.retention_s = retention_s
         self.buffer_rows = buffer_rows
-        self.discarded = 0  # rows lost because the buffer was full
-        self.written = 0  # rows in this run
+        self.discarded = 0  # rows lost because the buffer was full, or unfit for any store
+        self.written = 0  # rows made durable in this run
+        self.spool = spool
+        self.delivery: Delivery | None = None
+        if spool is not None and connect is not None:
+            self.delivery = Delivery(
+                spool, connect, troubles, writer, prove_s=prove_s, keep_s=keep_s, own_s=own_s
+            )
+            self.delivery.start()
         self._troubles = troubles
         self._lock = threading.Lock()  # for what waits
-        self._disk = threading.Lock()  # for the connection
-        self._precious: deque[tuple[str, schema.Row]] = deque()
-        self._measured: deque[tuple[str, schema.Row]] = deque()
+        self._disk = threading.Lock()  # one flush at a time
+        self._precious: deque[Row] = deque()
+        self._measured: deque[Row] = deque()
+        self._arrived: deque[tuple[float, Mapping[Key, int]]] = deque()
+        self.arrivals_by_digest = True  # somebody who knows better tells `add_arrivals`
+        self._batch: list[Point] = []  # stamped, on its way to the disk
         self._meta: dict[str, str] = {}
-        self._connection: sqlite3.Connection | None = None
+        self._stamps: Stamps | None = None
+        self._bound = BoundedSeries(most_arrivals, retention_s)
+        self._encoder = Encoder(SCHEMA)
+        self._recall = Recall(self.local, spool, self.delivery, connect, self._report)
+        self._upkeep = Upkeep(self.local, Retention(retention_s, long_s, own_s or {}))
+
+    @property
+    def path(self) -> Path:
+        """The local file."""
+        return self.local.path
 
     @property
     def waiting(self) -> int:
-        """Rows not yet on disk."""
-        return len(self._precious) + len(self._measured) + len(self._meta)
+        """Rows not yet durable."""
+        waiting = len(self._precious) + len(self._measured) + len(self._batch)
+        return waiting + len(self._meta)
+
+    def delivery_state(self) -> DeliveryState | None:
+        """How it goes with the server; None without one."""
+        return self.delivery.state() if self.delivery is not None else None
 
     def add_sample(self, sample: RouterSample, demand: Demand, shift_pct: float) -> None:
         """One router in one cycle."""
-        self._put("samples", [schema.sample_row(sample, demand, shift_pct)])
+        self._put([points.sample(sample, demand, shift_pct)])
 
     def add_counters(self, counters: NodeCounters) -> None:
         """A switch's service counters."""
-        self._put("services", schema.service_rows(counters))
+        self._put(points.services(counters))
 
     def add_connections(self, connections: Iterable[SampledConnection]) -> None:
         """Digests."""
-        self._put("connections", [schema.connection_row(one) for one in connections])
+        rows, arrived = [], Counter[Key]()
+        for one in connections:
+            rows.append(points.connection(one))
+            arrived[one.address, points.location(one.client)] += 1
+        if rows:
+            self._put(rows)
+            if self.arrivals_by_digest:
+                self.add_arrivals(rows[-1].time_s, arrived)
+
+    def add_arrivals(self, time_s: float, counts: Mapping[Key, int]) -> None:
+        """New connections by (destination, location) until then, since the time told before."""
+        with self._lock:
+            self._arrived.append((time_s, dict(counts)))
+            while len(self._arrived) > MOST_ARRIVED:
+                self._arrived.popleft()
+                self.discarded += 1
 
     def add_forecast(self, forecast: Forecast, threat: Breach | None) -> None:
         """A forecast, to be compared with what comes."""
-        self._put("forecasts", [schema.forecast_row(forecast, threat)])
+        self._put(points.forecast(forecast, threat))
 
     def add_decision(self, decision: Decision) -> None:
         """A decision."""
-        self._put("decisions", [schema.decision_row(decision)])
+        self._put([points.decision(decision)])
 
     def add_outcome(self, outcome: Outcome, time_s: float) -> None:
         """What came of a decision."""
-        self._put("outcomes", [schema.outcome_row(outcome, time_s)])
+        self._put([points.outcome(outcome, time_s)])
+
+    def add_rows(self, rows: list[Row]) -> None:
+        """Rows of a measurement of the schema."""
+        self._put(rows)
 
     def set_meta(self, key: str, value: str) -> None:
         """Remember a value for the next run."""
@@ -101,70 +160,60 @@ class Store:
             self._meta[key] = value
 
     def flush(self) -> bool:
-        """Write what waits; False while the disk does not take it. Never raises for the disk's sake."""
+        """Make durable what waits; False while the disk does not take it. Never raises for the disk's sake."""
         with self._disk:
             try:
-                connection = self._open()
-                while batch := self._take():
-                    try:
-                        with connection:
-                            for table, row in batch:
-                                self._insert(connection, table, row)
-                    except BaseException:
-                        self._give_back(batch)
-                        raise
-                    self.written += len(batch)
-            except (sqlite3.Error, OSError) as error:
-                self._report(error)
+                stamps = self._ready()
+                while self._fill(stamps):
+                    self._write()
+            except SpoolFullError as error:
+                full = f"{error}: start the server that it is for, or raise store.influxdb.spool_mb"
+                self._report(f"{full}; up to {self.buffer_rows} rows wait in memory")
+                return False
+            except (StoreError, OSError) as error:
+                self._report(f"{error}; up to {self.buffer_rows} rows wait in memory")
                 return False
         self._troubles.end(TROUBLE)
         return True
 
-    def _insert(self, connection: sqlite3.Connection, table: str, row: schema.Row) -> None:
-        try:
-            connection.execute(schema.INSERTS[table], row)
-        except (sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError) as error:
-            # The row is at fault, not the disk: it would keep all that wait behind it for ever.
-            self.discarded += 1
-            self._troubles.count(f"{TROUBLE} row", f"{table} {row} was discarded: {error}")
-
     def prune(self, now_s: float) -> int:
-        """Forget a small batch of what is older than the retention; returns the rows deleted."""
-        before_s, deleted = now_s - self.retention_s, 0
-        with self._disk:
-            try:
-                connection = self._open()
-                with connection:
-                    for table, statement in schema.PRUNES.items():
-                        if table == "samples":
-                            found = connection.execute(schema.ROUTERS)
-                            for (router,) in found.fetchall():
-                                arguments: schema.Row = (router, before_s, PRUNE_ROWS)
-                                deleted += connection.execute(statement, arguments).rowcount
-                        else:
-                            arguments = (before_s, PRUNE_ROWS)
-                            deleted += connection.execute(statement, arguments).rowcount
-            except (sqlite3.Error, OSError) as error:
-                self._report(error)
-        return deleted
+        """Forget a small batch of what is older than the retention; returns the rows deleted. A server does so
+        by itself.
+        """
+        if self.delivery is not None:
+            return 0
+        try:
+            return self._upkeep.prune(now_s)
+        except StoreError as error:
+            self._report(str(error))
+            return 0
+
+    def downsample(self, now_s: float) -> int:
+        """Make the minutes that are over; returns how many. For a server the delivery does so."""
+        if self.delivery is not None:
+            return 0
+        try:
+            return self._upkeep.downsample(now_s)
+        except StoreError as error:
+            self._report(str(error))
+            return 0
 
     def series(self, router: str, since_s: float) -> Series:
         """A router's demand since then, what waits in memory included; empty when there is none."""
-        rows = self._read(
-            "SELECT time_s, demand, demand_new_per_s, mean_duration_s FROM samples "
-            "WHERE router = ? AND time_s >= ? ORDER BY time_s",
-            (router, since_s),
-        )
         with self._lock:
-            late = [
-                (row[1], row[8], row[9], row[6])
-                for table, row in self._measured
-                if table == "samples" and row[0] == router and row[1] >= since_s
-            ]
-        last_s = rows[-1][0] if rows else float("-inf")
-        rows += [row for row in late if row[0] > last_s]
-        columns = np.array(rows, dtype=np.float64).reshape(-1, 4).T
-        return Series(router, columns[0], columns[1], columns[2], columns[3])
+            late = [row for row in self._measured if row.tags == (router,)]
+            batch = [one for one in self._batch if one.tags == (router,)]
+        return self._recall.series(router, since_s, late, batch)
+
+    def arrivals(self, since_s: float) -> list[tuple[float, str, str, int]]:
+        """Stored arrivals since then, by time: (time, destination, location, connections)."""
+        return self._recall.arrivals(since_s)
+
+    def extent(self, routers: Iterable[str], since_s: float, after_s: float) -> tuple[float, int]:
+        """Of these routers' stored samples since then: the longest span in seconds, and how many came
+        after `after_s`.
+        """
+        return self._recall.extent(tuple(routers), since_s, after_s)
 
     def decisions(
         self,
@@ -174,136 +223,118 @@ class Store:
         kind: str | None = None,
         since_s: float | None = None,
     ) -> list[dict[str, Any]]:
-        """Decisions with their outcomes, the newest first."""
-        where, arguments = "", [since_s if since_s is not None else float("-inf")]
-        parameters: list[Any] = list(arguments)
-        if router is not None:
-            where += " AND d.router = ?"
-            parameters.append(router)
-        if kind is not None:
-            where += " AND d.kind = ?"
-            parameters.append(kind)
-        rows = self._read(_DECISIONS.format(where), (*parameters, limit))
-        return [schema.decision_of(row) for row in rows]
-
-    def forecast_errors(self, router: str, since_s: float) -> Mapping[float, tuple[int, float]]:
-        """How forecasts compare with what came: horizon in seconds → (number of
-        forecasts, share of counts that came within the outermost quantiles).
-        """
-        actual = self.series(router, since_s)
-        inside: dict[float, list[bool]] = {}
-        rows = self._read(
-            "SELECT time_s, horizons, quantiles, counts FROM forecasts "
-            "WHERE router = ? AND time_s >= ?",
-            (router, since_s),
-        )
-        for made_s, horizons, quantiles, counts in rows:
-            values, width = schema.unpack(counts), len(schema.unpack(quantiles))
-            for index, horizon_s in enumerate(schema.unpack(horizons)):
-                at_s = made_s + horizon_s
-                if not len(actual) or at_s > actual.times_s[-1]:
-                    continue
-                came = float(np.interp(at_s, actual.times_s, actual.count))
-                row = values[index * width : (index + 1) * width]
-                inside.setdefault(horizon_s, []).append(row[0] <= came <= row[-1])
-        return {h: (len(hits), sum(hits) / len(hits)) for h, hits in inside.items()}
+        """Stored decisions with their outcomes, the newest first."""
+        return self._recall.decisions(limit, router, kind, since_s)
 
     def meta(self, key: str) -> str | None:
         """A remembered value."""
         with self._lock:
             if key in self._meta:
                 return self._meta[key]
-        rows = self._read("SELECT value FROM meta WHERE key = ?", (key,))
-        return str(rows[0][0]) if rows else None
+        try:
+            return self.local.meta(key)
+        except StoreError as error:
+            self._report(str(error))
+            return None
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Make durable what waits, and let go of files and server."""
         self.flush()
-        with self._disk:
-            self._close()
+        if self.delivery is not None:
+            self.delivery.stop()
+        if self.spool is not None:
+            self.spool.close()
+        self._recall.close()
+        self.local.close()
 
-    def _put(self, table: str, rows: list[schema.Row]) -> None:
+    def _put(self, rows: list[Row]) -> None:
         with self._lock:
-            waiting = self._precious if table in PRECIOUS else self._measured
-            waiting.extend((table, row) for row in rows)
-            while len(self._precious) + len(self._measured) > self.buffer_rows:
-                (self._measured or self._precious).popleft()
+            for row in rows:
+                (self._precious if row.measurement in PRECIOUS else self._measured).append(row)
+            while len(self._precious) + len(self._measured) + len(self._batch) > self.buffer_rows:
+                waiting = self._measured or self._precious
+                if not waiting:
+                    break
+                waiting.popleft()
                 self.discarded += 1
 
-    def _take(self) -> list[tuple[str, schema.Row]]:
+    def _ready(self) -> Stamps:
+        """The stamps, after reading what this run must know of those before."""
+        if self._stamps is None:
+            if self.delivery is None:
+                self._upkeep.prepare()
+            era = self.local.meta(ERA)
+            self._bound.take_over(self.local.meta(ARRIVALS) or "")
+            self._stamps = Stamps(int(era) + 1 if era is not None and era.isdigit() else 0)
+        return self._stamps
+
+    def _fill(self, stamps: Stamps) -> bool:
+        """Take a batch from what waits, unless one is under way; False when there is nothing to write."""
         with self._lock:
-            batch: list[tuple[str, schema.Row]] = [("meta", row) for row in self._meta.items()]
-            self._meta.clear()
-            for waiting in (self._precious, self._measured):
-                while waiting and len(batch) < FLUSH_ROWS:
-                    batch.append(waiting.popleft())
-            return batch
+            if not self._batch:
+                self._count_arrivals()
+                most = max(1, min(FLUSH_ROWS, self.buffer_rows // 2))
+                rows: list[Row] = []
+                for waiting in (self._precious, self._measured):
+                    while waiting and len(rows) < most:
+                        rows.append(waiting.popleft())
+                era = stamps.era
+                for row in rows:
+                    series = (row.measurement, row.tags)
+                    stamp = stamps.stamp(series, row.time_s)
+                    self._batch.append(Point(row.measurement, stamp, row.tags, row.values))
+                if rows and (era != stamps.era or not self.written):
+                    self._meta[ERA] = str(stamps.era)
+            return bool(self._batch or self._meta)
 
-    def _give_back(self, batch: list[tuple[str, schema.Row]]) -> None:
+    def _count_arrivals(self) -> None:
+        if not self._arrived:
+            return
+        known = len(self._bound.written_s)
+        while self._arrived:
+            time_s, counts = self._arrived.popleft()
+            own, rest = self._bound.fold(counts, time_s)
+            for (destination, place), count in own.items():
+                self._measured.append(points.arrivals(time_s, destination, place, count))
+            for (destination,), count in rest.items():
+                self._measured.append(points.arrivals(time_s, destination, OTHER, count))
+        if len(self._bound.written_s) != known:
+            self._meta[ARRIVALS] = self._bound.to_json()
+
+    def _write(self) -> None:
         with self._lock:
-            for table, row in reversed(batch):
-                if table == "meta":
-                    self._meta.setdefault(*row)
-                else:
-                    waiting = self._precious if table in PRECIOUS else self._measured
-                    waiting.appendleft((table, row))
+            meta = dict(self._meta)
+        sound, rejected = self.local.sifted(self._batch)
+        # Those at fault themselves would keep all behind them waiting for ever.
+        for one in rejected:
+            self.discarded += 1
+            self._troubles.count(f"{TROUBLE} row", f"{one.what} was discarded: {one.reason}")
+        self._batch = sound
+        if self.spool is None:
+            self.local.keep(sound, meta)
+        else:
+            if meta:
+                self.local.keep([], meta)
+            if sound:
+                lines = [self._encoder.line(point) for point in sound]
+                self.spool.append(pack(lines), len(lines))
+                if self.spool.damaged:
+                    self._troubles.begin("spool", _damaged(self.spool))
+            if self.delivery is not None:
+                self.delivery.wake()
+        with self._lock:
+            for key, value in meta.items():
+                if self._meta.get(key) == value:
+                    del self._meta[key]
+            self.written += len(sound)
+            self._batch = []
 
-    def _read(self, statement: str, arguments: tuple[Any, ...]) -> list[Any]:
-        with self._disk:
-            try:
-                return self._open().execute(statement, arguments).fetchall()
-            except (sqlite3.Error, OSError) as error:
-                self._report(error)
-                return []
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is not None:
-            return self._connection
-        connection = sqlite3.connect(self.path, check_same_thread=False, timeout=1.0)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, schema.VERSION):
-                raise OtherVersion(f"another version of umbra wrote it ({version})")
-            connection.executescript(schema.SCHEMA)
-            connection.execute(f"PRAGMA user_version = {schema.VERSION}")
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
-        return connection
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
-
-    def _report(self, error: Exception) -> None:
-        if self._connection is not None and not _only_full(error):
-            self._close()  # another try opens it anew
-        self._troubles.begin(
-            TROUBLE,
-            f"{self.path} cannot be used ({error}): {_remedy(error)}; up to {self.buffer_rows} "
-            "rows wait in memory",
-        )
+    def _report(self, what: str) -> None:
+        self._troubles.begin(TROUBLE, what)
 
 
-def _only_full(error: Exception) -> bool:
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-
-
-def _remedy(error: Exception) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return "make room on its disk or lower store.retention_s"
-    if code == sqlite3.SQLITE_READONLY:
-        return "let umbra write the file and its directory"
-    if code == sqlite3.SQLITE_CANTOPEN:
-        return "see that its directory exists, may be written, and has room"
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT) or isinstance(error, OtherVersion):
-        return "move the file away: umbra then makes a new one"
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return "stop the other program that writes it"
-    return "make room on its disk and check it"
+def _damaged(spool: Spool) -> str:
+    return (
+        f"{spool.damaged} parts of {spool.directory} could not be read and were put aside as "
+        "*.damaged: check the disk"
+    )

@@ -149,7 +149,7 @@ def _node(
             share = (
                 shares[switch.name, service.id]
                 if switch.stage is Stage.EDGE
-                else _backend_shares(fabric, service)
+                else _backend_shares(fabric, switch, service)
             )
             number = slot_set_id(service)
             sets.append(SlotSet(number, slots(in_force.get((switch.name, number)), share)))
@@ -185,8 +185,12 @@ def _node(
     )
 
 
-def _backend_shares(fabric: Fabric, service: Service) -> dict[int, float]:
-    return {fabric.backend(name).label: 100 / len(service.backends) for name in service.backends}
+def _backend_shares(fabric: Fabric, router: Switch, service: Service) -> dict[int, float]:
+    """Equal among the service's backends at the router's site; where that has none, among all."""
+    backends = [fabric.backend(name) for name in service.backends]
+    near = [one for one in backends if fabric.switch(one.port.switch).site == router.site]
+    chosen = near or backends
+    return {one.label: 100 / len(chosen) for one in chosen}
 
 
 def _labels(

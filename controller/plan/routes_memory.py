@@ -24,7 +24,14 @@ def to_json(state: RoutesState) -> str:
         }
         for name, own in state.routers.items()
     }
-    return json.dumps({"cycle": state.cycle, "frozen": state.frozen, "routers": routers})
+    return json.dumps(
+        {
+            "cycle": state.cycle,
+            "frozen": state.frozen,
+            "routers": routers,
+            "ordered": state.ordered,
+        }
+    )
 
 
 def from_json(text: str) -> RoutesState:
@@ -42,7 +49,14 @@ def from_json(text: str) -> RoutesState:
             )
             for name, own in plain["routers"].items()
         }
-        return RoutesState(int(plain["cycle"]), routers, bool(plain["frozen"]))
+        ordered = {
+            str(source): {
+                str(router): tuple((str(other), float(pct)) for other, pct in parts)
+                for router, parts in own.items()
+            }
+            for source, own in plain.get("ordered", {}).items()
+        }
+        return RoutesState(int(plain["cycle"]), routers, bool(plain["frozen"]), ordered)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"this is no state of the route planner: {error}") from error
 
@@ -94,7 +108,8 @@ def continued(
     for name, split in found.items():
         own = state.of(name)
         routers[name] = replace(own, split=tuple(split.items()), direction=1 if split else 0)
-    return replace(state, routers=routers)
+    # What was ordered is part of what was found now, until it is ordered anew.
+    return replace(state, routers=routers, ordered={})
 
 
 def _in_proportion(total: int, weights: Mapping[str, int]) -> dict[str, int]:

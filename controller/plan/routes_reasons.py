@@ -59,6 +59,7 @@ def inputs(
         "demand_p95": view.demand_p95,
         "breach_probability": view.breach_probability,
         "lead_s": view.lead_s,
+        "alarm": None if view.alarm is None else float(view.alarm),
         "prediction_severity": prediction_severity(view, settings),
         "anomaly_severity": view.anomaly_severity,
         "severity": wish.severity,

@@ -34,11 +34,11 @@ class Wish:
 
 
 def predicted(view: RouterView, settings: RouteSettings) -> bool:
-    """A breach is forecast with enough probability."""
+    """A breach is forecast: an alarm of the trained rule stands, or, without one, it is probable enough."""
     probability = view.breach_probability
-    return (
-        settings.predictive and probability is not None and probability >= settings.min_probability
-    )
+    if not settings.predictive or probability is None:
+        return False
+    return probability >= settings.min_probability if view.alarm is None else view.alarm
 
 
 def anomalous(view: RouterView, settings: RouteSettings) -> bool:

@@ -25,7 +25,8 @@ def shares(
 ) -> dict[tuple[str, int], Mapping[int, int]]:
     """(edge, service id) → router label → percent; the same on every edge.
 
-    A shift of x % of a router moves x % of its base slots to its shadows. What would then go to a
+    A shift of x % of a router moves x % of its base slots to its shadows, or of what is left of them after what is
+    ordered (`RoutesState.ordered`). What would then go to a
     router that is `away` (dead or drained) goes to those that stand in for it, equally. The exact
     shares are rounded to whole slots together, by largest remainder, so a service is never off by
     more than one slot per router.
@@ -35,12 +36,17 @@ def shares(
         exact: dict[int, float] = defaultdict(float)
         for name, slots in base_pct(service, labels).items():
             own = state.of(name)
+            rest = 100.0
+            for other, part in state.orders(name).items():
+                if other in labels:
+                    exact[labels[other]] += slots * part / 100.0
+                    rest -= part
             moved = 0
             for shadow, pct in own.split:
                 if shadow in labels:
-                    exact[labels[shadow]] += slots * pct / 100.0
+                    exact[labels[shadow]] += slots * pct / 100.0 * rest / 100.0
                     moved += pct
-            exact[labels[name]] += slots * (100 - moved) / 100.0
+            exact[labels[name]] += slots * (100 - moved) / 100.0 * rest / 100.0
         for name, taken_by in (away or {}).items():
             present = [other for other in taken_by if other in labels]
             part = exact.pop(labels[name], 0.0) if present and name in labels else 0.0

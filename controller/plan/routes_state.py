@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from controller.model import Decision
 
 MOST_MANUAL_PCT = 100
+Parts = tuple[tuple[str, float], ...]  # (router, percent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class RouteSettings:
     ramp_pct: int = 10
     max_shift_pct: int = 50
     restore_pct: int = 1
-    min_probability: float = 0.5
+    min_probability: float = 0.5  # of a predicted breach, where no trained rule decides
     direction_changes: int = 1  # at most so many in `HYSTERESIS_CYCLES`
     horizon_s: float = 120.0  # the longest forecast horizon: a breach that far ahead has nearness 0
     shadows: int = 2  # per router
@@ -33,6 +34,8 @@ class RouterView:
     live: connections it holds. demand: connections it would hold without any shift (see
     observe/demand). demand_p50, demand_p95: the highest forecast of the demand over the
     next 15 s. breach_probability, lead_s: of the demand above capacity - threshold_available.
+    alarm: whether the trained rule takes that for a breach to come; None: there is none, and
+    `min_probability` decides.
     anomaly_severity: 0..5, 0 when no anomaly is active. healthy: it is connected and reconciled.
     packets_per_connection_s: what one of its connections sends. carries_pps: packets per second that it
     can carry by synthetic load (`plan/capacity`); None: no bound is known.
@@ -49,6 +52,7 @@ class RouterView:
     demand_p95: float | None = None
     breach_probability: float | None = None
     lead_s: float | None = None
+    alarm: bool | None = None
     anomaly_severity: float = 0.0
     packets_per_connection_s: float | None = None
     carries_pps: float | None = None
@@ -104,15 +108,35 @@ class RouterState:
 
 @dataclass(frozen=True, slots=True)
 class RoutesState:
-    """The state between two plans. A router without an entry has never been shifted."""
+    """The state between two plans. A router without an entry has never been shifted.
+
+    ordered: who orders it ("resources", "ab") → router → (other, percent of its base share): what other planners move
+    away before this one looks at the rest.
+    """
 
     cycle: int = 0
     routers: Mapping[str, RouterState] = field(default_factory=dict)
     frozen: bool = False
+    ordered: Mapping[str, Mapping[str, Parts]] = field(default_factory=dict)
 
     def of(self, router: str) -> RouterState:
         """The state of that router."""
         return self.routers.get(router, RouterState())
+
+    def orders(self, router: str) -> dict[str, float]:
+        """Other → percent of that router's base share, all orders together, at most 100; the first by name go first.
+        None while a person has set its weight by hand.
+        """
+        found: dict[str, float] = {}
+        if self.of(router).manual_pct is not None:
+            return found
+        left = 100.0
+        for source in sorted(self.ordered):
+            for other, pct in self.ordered[source].get(router, ()):
+                part = min(pct, left)
+                left -= part
+                found[other] = found.get(other, 0.0) + part
+        return {other: pct for other, pct in found.items() if pct > 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +150,21 @@ class RoutesPlan:
     decisions: tuple[Decision, ...]
     shares: Mapping[tuple[str, int], Mapping[int, int]]
     severities: Mapping[str, float]
+
+
+def with_orders(state: RoutesState, source: str, orders: Mapping[str, Parts]) -> RoutesState:
+    """Exchange what `source` orders, save of routers that are frozen: these keep what they have. Raises ValueError for
+    percents that are not from 0 to 100 together.
+    """
+    for router, parts in orders.items():
+        if any(pct < 0 for _, pct in parts) or sum(pct for _, pct in parts) > 100 + 1e-9:
+            raise ValueError(f"{source} orders {parts} of {router}: from 0 to 100 % together")
+    before = state.ordered.get(source, {})
+    kept = {r: parts for r, parts in before.items() if state.frozen or state.of(r).frozen}
+    free = {r: tuple(parts) for r, parts in orders.items() if parts}
+    own = {r: p for r, p in free.items() if not (state.frozen or state.of(r).frozen)} | kept
+    others = {name: given for name, given in state.ordered.items() if name != source}
+    return replace(state, ordered={**others, source: own} if own else others)
 
 
 def with_freeze(state: RoutesState, router: str | None, frozen: bool) -> RoutesState:

@@ -15,9 +15,13 @@ from starlette.types import ASGIApp
 from controller.model import Kind
 from controller.serve import problems, schemas
 from controller.serve.access import Access
+from controller.serve.addresses import address_paths
 from controller.serve.control import Control
+from controller.serve.destinations import destination_paths
 from controller.serve.gate import Gate
+from controller.serve.models import model_paths
 from controller.serve.problems import Problem
+from controller.serve.resources import resource_paths
 from controller.serve.shadows import shadow_paths
 
 LOG = logging.getLogger("umbra.serve")
@@ -35,6 +39,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         415: "not JSON",
         421: "wrong Host header",
         422: "request does not fit",
+        503: "cannot be served now",
     }.items()
 }
 
@@ -241,5 +246,9 @@ def make_app(control: Control, access: Access, version: str) -> ASGIApp:
     problems.install(app, lambda message: LOG.exception(message))
     app.include_router(_reading(control, version))
     app.include_router(shadow_paths(control, PREFIX, answers, _described))
+    app.include_router(model_paths(control, PREFIX, answers, _described))
+    app.include_router(address_paths(control, PREFIX, answers, _described))
+    app.include_router(destination_paths(control, PREFIX, answers, _described))
+    app.include_router(resource_paths(control, PREFIX, answers, _described))
     app.include_router(_steering(control))
     return Gate(app, access)

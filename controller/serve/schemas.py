@@ -5,11 +5,9 @@ These models document the API (OpenAPI); answers are made from the controller's 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-Pct = Annotated[float, Field(ge=0, le=100)]
 
 
 class Request(BaseModel):
@@ -106,6 +104,9 @@ class ForecastState(BaseModel):
     lead_s: float | None = Field(
         description="seconds until the expected breach; null when none is expected"
     )
+    alarm: bool | None = Field(
+        description="whether the trained rule warns of it; null where the simple rule decides"
+    )
 
 
 class RouterState(BaseModel):
@@ -127,6 +128,9 @@ class RouterState(BaseModel):
     frozen: bool
     shadows: list[str]
     split: dict[str, int] = Field(description="shadow: percent of new connections it takes now")
+    ordered: dict[str, float] = Field(
+        description="router: percent that resources or a comparison move there, before split"
+    )
     anomaly_severity: float
     forecast: ForecastState | None
     health: Literal["alive", "suspect", "dead", "returning", "unknown"] = Field(
@@ -180,15 +184,43 @@ class ServiceState(BaseModel):
     shares: list[ShareState]
 
 
+class StoreDelivery(BaseModel):
+    """The way to the telemetry server. Samples: delivered and refused in this run, waiting for it, taken by it
+    but not yet read back. The spool that they wait in, of its bound.
+    """
+
+    server: str | None = Field(description="what it is; null before it has answered")
+    available: bool
+    delivered: int
+    rejected: int
+    waiting: int
+    unproven: int
+    proofs: int
+    replays: int
+    spool_bytes: int
+    spool_full_pct: float
+
+
 class StoreState(BaseModel):
-    """Rows of telemetry and lines of the audit log: written, waiting in memory, lost."""
+    """Rows of telemetry and lines of the audit log: made durable, waiting in memory, lost."""
 
     path: str
     written: int
     waiting: int
     discarded: int
+    delivery: StoreDelivery | None = Field(default=None, description="null with the embedded store")
     audit_waiting: int
     audit_discarded: int
+
+
+class ModelsSummary(BaseModel):
+    """Which forecasting models are in use; "cold-start" is the one that needs no training."""
+
+    serving: str
+    challenger: str | None
+    previous: str | None = Field(description="the champion before, still predicting in the dark")
+    training: bool
+    alarm: Literal["trained", "simple"] = Field(description="the rule in use")
 
 
 class State(BaseModel):
@@ -205,6 +237,7 @@ class State(BaseModel):
     troubles: dict[str, str] = Field(description="what goes wrong now")
     trouble_counts: dict[str, int] = Field(description="how often each went wrong")
     store: StoreState
+    models: ModelsSummary
 
 
 class DecisionState(BaseModel):

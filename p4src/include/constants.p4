@@ -16,6 +16,7 @@ const port_t CPU_PORT = 510;
 const bit<16> ETHERTYPE_IPV4 = 0x0800;
 const bit<16> ETHERTYPE_ARP  = 0x0806;
 const bit<16> ETHERTYPE_MPLS = 0x8847;
+const bit<8>  PROTOCOL_ICMP  = 1;
 const bit<8>  PROTOCOL_TCP   = 6;
 const bit<8>  PROTOCOL_UDP   = 17;
 const bit<8>  DEFAULT_TTL    = 64;
@@ -31,6 +32,11 @@ const bit<8> TCP_FIN = 0x01;
 const bit<8> TCP_SYN = 0x02;
 const bit<8> TCP_RST = 0x04;
 const bit<8> TCP_ACK = 0x10;
+
+// Those types of ICMP messages that quote the packet they are about (RFC 792)
+const bit<8> ICMP_UNREACHABLE   = 3;
+const bit<8> ICMP_TIME_EXCEEDED = 11;
+const bit<8> ICMP_PARAMETER     = 12;
 
 // packet_out.kind
 const bit<8> OUT_SEND = 0;     // leave through packet_out.egress_port

@@ -99,6 +99,13 @@ header udp_t {
     bit<16> checksum;
 }
 
+header icmp_t {
+    bit<8>  type;
+    bit<8>  code;
+    bit<16> checksum;
+    bit<32> rest;
+}
+
 // A replica record: the header, and only those fields that it says.
 header record_t {
     bit<4>    version;
@@ -144,6 +151,8 @@ struct headers_t {
     ipv4_options_t ipv4_options;
     tcp_t          tcp;
     udp_t          udp;
+    icmp_t         icmp_error;
+    ipv4_h         ipv4_inner;     // quoted by the error
     record_t         record;
     record_binding_t record_binding;
     record_bytes_t   record_bytes;
@@ -165,6 +174,7 @@ struct node_t {
     bit<32> sample_mask;       // a new connection is reported when (its number & mask) == 0
     tick_t  refresh_mask;      // ones above the bits of the refresh period
     bit<1>  replicate;         // this node has shadows
+    bit<1>  translate;         // this node does NAT
 }
 
 // Where an entry is, or could be.

@@ -59,8 +59,30 @@ parser UmbraParser(packet_in packet, out headers_t hdr, inout metadata_t meta, i
         transition select(hdr.ipv4.fragment_offset, hdr.ipv4.protocol) {
             (0, PROTOCOL_TCP): parse_tcp;
             (0, PROTOCOL_UDP): parse_udp;
+            (0, PROTOCOL_ICMP): parse_icmp;
             default: accept;
         }
+    }
+    // Only errors that quote a whole IPv4 header: NAT translates that as well.
+    state parse_icmp {
+        transition select(hdr.ipv4.ihl, hdr.ipv4.total_len) {
+            (5, 0..55): accept;
+            (5, _): parse_icmp_type;
+            default: accept;
+        }
+    }
+    state parse_icmp_type {
+        transition select(packet.lookahead<bit<8>>()) {
+            ICMP_UNREACHABLE: parse_icmp_error;
+            ICMP_TIME_EXCEEDED: parse_icmp_error;
+            ICMP_PARAMETER: parse_icmp_error;
+            default: accept;
+        }
+    }
+    state parse_icmp_error {
+        packet.extract(hdr.icmp_error);
+        packet.extract(hdr.ipv4_inner);
+        transition accept;
     }
     state parse_tcp {
         packet.extract(hdr.tcp);
@@ -167,6 +189,8 @@ control UmbraDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.ipv4_options);
         packet.emit(hdr.tcp);
         packet.emit(hdr.udp);
+        packet.emit(hdr.icmp_error);
+        packet.emit(hdr.ipv4_inner);
         packet.emit(hdr.record);
         packet.emit(hdr.record_binding);
         packet.emit(hdr.record_bytes);

@@ -21,7 +21,7 @@ COMMAND = """
 import sys
 from controller.cli import app
 from topologies import bench
-from topologies.bench import replication
+from topologies.bench.replication import frame as replication
 
 LITTLE = replication.Extent(
     rates_cps=(100,), samples=20, parts=(0.5,), start_cps=100, trial_s=0.2, precision=0.9, counted=30, injected=150,

@@ -8,7 +8,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import pytest
@@ -16,7 +16,6 @@ import pytest
 pytest.importorskip("mininet", reason="mininet is not installed")
 
 from controller.act.records import State
-from controller.daemon import Controller
 from controller.model import Kind
 from controller.plan.liveness import Status
 from controller.resync import OWNED
@@ -38,7 +37,7 @@ def fabric(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shar
             await world.settled()
             yield world
 
-    with Shared(settled) as shared:
+    with closing(Shared(settled)) as shared:
         yield shared
 
 
@@ -147,11 +146,7 @@ def test_a_restarted_controller_keeps_a_failover_in_force_and_ends_it(
         await failed_over(world, "r1", begun_s)
         targets = dict(world.controller.resilience.desired.targets)
         await world.rest(1.5)
-        await world.controller.stop()
-        assert world._running is not None
-        await world._running
-        world.controller = Controller(world.controller.config)
-        world._running = asyncio.create_task(world.controller.run())
+        await world.restart_controller()
         await world.until(lambda: world.controller.cycle.number >= 2, "the controller turns")
         assert world.controller.resilience.desired.targets == targets
         updates = {name: own.updates for name, own in world.controller.driver.status().items()}

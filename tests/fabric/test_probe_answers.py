@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.act.probes import COLLECT, QUIET, ProbeAnswer
+from controller.act.probes import COLLECT, QUIET, Probe, ProbeAnswer
 from harness.pair import Pair, pair
 from harness.small import R2, WEB
 
@@ -18,9 +18,7 @@ def routers(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pai
         yield both
 
 
-def probes(
-    routers: Pair, sent: list[dict[str, int]], answers: int
-) -> list[tuple[str, ProbeAnswer]]:
+def probes(routers: Pair, sent: list[Probe], answers: int) -> list[tuple[str, ProbeAnswer]]:
     """Send probes from r1 to r2 and wait for that many answers."""
     found: list[tuple[str, ProbeAnswer]] = []
 
@@ -29,7 +27,7 @@ def probes(
 
     async def ask() -> None:
         for one in sent:
-            await routers.driver.probe("r1", R2, **one)
+            await routers.driver.probe("r1", one)
         await routers.until(enough)
 
     async def enough() -> bool:
@@ -44,7 +42,7 @@ def probes(
 
 
 def test_a_probe_goes_there_and_back_and_says_how_long_it_took(routers: Pair) -> None:
-    answers = probes(routers, [{"id": 7, "source_port": 50000, "size": 200}], 1)
+    answers = probes(routers, [Probe(R2, id=7, source_port=50000, size=200)], 1)
     [(node, answer)] = answers
     assert (node, answer.id, answer.copy) == ("r1", 7, 0)
     assert 0 < answer.round_trip_us < 5_000_000
@@ -54,14 +52,14 @@ def test_a_probe_goes_there_and_back_and_says_how_long_it_took(routers: Pair) ->
 
 def test_a_train_of_probes_comes_back_whole(routers: Pair) -> None:
     train = routers.plan().node("r1").trains[0]
-    sent = [{"id": 9, "source_port": 50000, "group": train.group}]
+    sent = [Probe(R2, id=9, source_port=50000, group=train.group)]
     answers = probes(routers, sent, train.copies)
     assert sorted(answer.copy for _, answer in answers) == list(range(1, train.copies + 1))
 
 
 def test_quiet_probes_are_counted_and_collected(routers: Pair) -> None:
-    quiet = [{"id": number, "source_port": 50000 + number, "flags": QUIET} for number in range(5)]
-    collect = {"id": 99, "source_port": 50000, "flags": COLLECT}
+    quiet = [Probe(R2, id=number, source_port=50000 + number, flags=QUIET) for number in range(5)]
+    collect = Probe(R2, id=99, source_port=50000, flags=COLLECT)
     before = routers.cable.carried
     probes(routers, quiet, 0)
 

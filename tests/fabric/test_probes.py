@@ -11,6 +11,7 @@ from scapy.contrib.mpls import MPLS
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
+from controller.act.probes import Probe as ToSend
 from controller.model import TrainRow
 from harness.packets import arriving
 from harness.programmed import Make, Programmed
@@ -44,11 +45,7 @@ def leaves(
     count: int = 1,
 ) -> list[tuple[int, bytes]]:
     """Let the switch send a probe; what comes out."""
-    switch.run(
-        switch.link.probe(
-            target, id=number, source_port=source_port, size=size, flags=flags, group=group
-        )
-    )
+    switch.run(switch.link.probe(ToSend(target, number, source_port, size, flags, group)))
     return switch.device.receive(count)
 
 

@@ -70,7 +70,7 @@ def test_places_of_forgotten_replicas_are_used_again_and_not_counted_as_expired(
         node.weights(weighted(WEB, {B2: 100}))
         stale = [made("full", 5000 + n, n, state="opening", age=1000) for n in range(4)]
         deliver(node, SPINE_2, *stale)
-        [(_, packet)] = others(exchange(node, SPINE_1, arriving(1000)))
+        [(_, packet)] = others(exchange(node, SPINE_1, arriving(1000), least=1))
         assert label_of(packet) == B2
         assert counted(node, "services_expired", WEB) == [0]
         assert scanned(node, ScanMode.EXPIRE).live == 1

@@ -42,7 +42,7 @@ def shadow(make: Make) -> Iterator[Programmed]:
 
 def backend(switch: Programmed, sport: int, flags: str = "A") -> int | None:
     """Where a packet of the client's is sent."""
-    [(_, out)] = others(exchange(switch, SPINE_2, arriving(sport, flags)))
+    [(_, out)] = others(exchange(switch, SPINE_2, arriving(sport, flags), least=1))
     return label_of(out)
 
 

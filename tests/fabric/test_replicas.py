@@ -41,7 +41,7 @@ def shadow(make: Make) -> Iterator[Programmed]:
 
 def sent_on(switch: Programmed, packet: bytes) -> tuple[int | None, list[ReplicaRecord]]:
     """(the backend's label, records) that a packet leads to."""
-    out = exchange(switch, SPINE_2, packet)
+    out = exchange(switch, SPINE_2, packet, least=1)
     [(_, forwarded)] = others(out)
     return label_of(forwarded), [record for _, _, record in records(out)]
 
@@ -147,7 +147,7 @@ def test_replicas_take_no_capacity_until_they_are_adopted(shadow: Programmed) ->
     for port in range(1000, 1000 + CAPACITY - 1):
         assert sent_on(shadow, arriving(port, "S"))[0] == B2
     sent_on(shadow, arriving(2000, "A"))  # adopted: now it is full
-    out = others(exchange(shadow, SPINE_2, arriving(1100, "S")))
+    out = others(exchange(shadow, SPINE_2, arriving(1100, "S"), least=1))
     assert [label_of(packet) for _, packet in out] == [E1]  # a reset
     assert live(shadow) == CAPACITY
 

@@ -9,7 +9,7 @@ import pytest
 from scapy.layers.inet import UDP
 from scapy.layers.l2 import Ether
 
-from controller.act.packets import ScanMode
+from controller.act.packets import Scan, ScanMode
 from controller.model import PrimaryRow
 from controller.resync import OWNED
 from harness.packets import arriving, label_of
@@ -126,9 +126,8 @@ def test_pieces_of_a_scan_are_the_whole(node: Programmed) -> None:
     talk(node, *[arriving(1000 + n) for n in range(30)])
     seen: list[int] = []
     for start in range(0, 256, 64):
-        result = node.run(
-            node.link.scan(start, start + 64, mode=ScanMode.FULL, session=R2, origins=OWNED)
-        )
+        scan = Scan(ScanMode.FULL, session=R2, origins=OWNED)
+        result = node.run(node.link.scan(start, start + 64, scan))
         sent = records(node.device.receive(result.sent))
         assert len(sent) == result.sent
         seen += [record.signature for _, _, record in sent]

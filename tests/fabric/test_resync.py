@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from controller.act.errors import NodeDown
 from controller.act.fabric import FabricDriver
-from controller.act.node import NodeDown, ScanMode
+from controller.act.packets import EXPIRE, Scan, ScanMode
 from controller.act.records import Connection, Record, RecordKind, State
 from controller.model import RecordEvent
 from controller.resync import OWNED
@@ -57,6 +58,9 @@ async def alike(routers: Pair, primary: str = "r1", shadow: str = "r2") -> bool:
     }
 
 
+TO_R2 = Scan(ScanMode.FULL, session=R2, origins=OWNED)
+
+
 async def resync(routers: Pair, generation: int) -> int:
     """r2's replicas of r1 are made right; returns how often the whole table had to be sent."""
     driver: FabricDriver = routers.driver
@@ -65,7 +69,7 @@ async def resync(routers: Pair, generation: int) -> int:
     assert not (await driver.reconcile("r2")).failed
     for attempt in range(1, 20):
         before = (await driver.replication("r2")).count(number, RecordEvent.BY_SCAN)
-        done = await driver.walk("r1", mode=ScanMode.FULL, session=R2, origins=OWNED)
+        done = await driver.walk("r1", TO_R2)
 
         async def came(before: int = before, sent: int = done.sent) -> bool:
             now = (await driver.replication("r2")).count(number, RecordEvent.BY_SCAN)
@@ -76,7 +80,7 @@ async def resync(routers: Pair, generation: int) -> int:
                 await routers.until(came)
         except TimeoutError:
             continue
-        await driver.walk("r2", mode=ScanMode.SWEEP, origins=1 << number, generation=generation)
+        await driver.walk("r2", Scan(ScanMode.SWEEP, origins=1 << number, generation=generation))
         return attempt
     raise AssertionError("the shadow was not made right in 20 attempts")
 
@@ -171,9 +175,8 @@ def test_a_router_that_comes_back_empty_gets_its_connections_back(routers: Pair)
     routers.devices["r1"].kill()
     routers.devices["r1"].start()
     routers.do(routers.until(lambda: empty(routers, "r1")))
-    given = routers.do(
-        routers.driver.walk("r2", mode=ScanMode.GIVE, session=R1, origins=1 << routers.number("r2"))
-    )
+    scan = Scan(ScanMode.GIVE, session=R1, origins=1 << routers.number("r2"))
+    given = routers.do(routers.driver.walk("r2", scan))
     assert given.sent == 40
 
     async def back() -> bool:
@@ -223,15 +226,7 @@ def test_walks_over_one_table_take_turns_and_both_are_right(routers: Pair) -> No
 
 def test_a_walk_says_how_far_it_is(routers: Pair) -> None:
     steps: list[tuple[int, int]] = []
-    routers.do(
-        routers.driver.walk(
-            "r1",
-            mode=ScanMode.FULL,
-            session=R2,
-            origins=OWNED,
-            progress=lambda done, of: steps.append((done, of)),
-        )
-    )
+    routers.do(routers.driver.walk("r1", TO_R2, progress=lambda done, of: steps.append((done, of))))
     size = routers.fabric.switch("r1").table_size
     assert steps[-1] == (size, size)
     assert [done for done, _ in steps] == sorted({done for done, _ in steps})
@@ -243,6 +238,4 @@ def test_a_walk_over_a_switch_that_dies_ends(routers: Pair) -> None:
             routers.devices["r1"].kill()
 
     with pytest.raises((NodeDown, TimeoutError)):
-        routers.do(
-            routers.driver.walk("r1", mode=ScanMode.EXPIRE, progress=kill_after_the_first_piece)
-        )
+        routers.do(routers.driver.walk("r1", EXPIRE, progress=kill_after_the_first_piece))

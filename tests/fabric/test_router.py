@@ -10,7 +10,7 @@ from dataclasses import replace
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
-from controller.act.node import ScanResult
+from controller.act.packets import ScanResult
 from controller.model import Idle
 from harness.packets import arriving, checksums_hold, inner, label_of, labelled, tcp, udp
 from harness.programmed import Make, Programmed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -37,9 +38,11 @@ ROUND_TRIP_MS = 2 * TWO_SITES.inter_site_delay_ms
 @pytest.fixture(scope="module")
 def fabric(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared[Whole]]:
     """Of two sites. Tests measure it, and change nothing."""
-    with Shared(
-        lambda: Whole(configuration(TWO_SITES), kind, tmp_path_factory.mktemp("fabric"))
-    ) as shared:
+
+    def start() -> Whole:
+        return Whole(configuration(TWO_SITES), kind, tmp_path_factory.mktemp("fabric"))
+
+    with closing(Shared(start)) as shared:
         yield shared
 
 

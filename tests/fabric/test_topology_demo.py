@@ -160,7 +160,7 @@ def test_the_demo_shows_what_prediction_is_worth(tmp_path: Path) -> None:
     figures, page = tmp_path / "figures.json", tmp_path / "demo.html"
     arguments = ("--seconds", "45", "--json", str(figures), "--report", str(page))
     with demo(tmp_path, *arguments) as process:
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     result = json.loads(figures.read_text())
     reactive, predictive = result["runs"]["reactive"], result["runs"]["predictive"]
@@ -180,6 +180,21 @@ def test_the_demo_shows_what_prediction_is_worth(tmp_path: Path) -> None:
     assert without["connections"] == with_["connections"] > 100
     assert without["broken"] > without["connections"] / 2
     assert with_["broken"] == 0
+    later, sooner = reactive["sun"], predictive["sun"]
+    assert (later["mode"], sooner["mode"]) == ("reactive", "predictive")
+    for one in (later, sooner):
+        assert one["connections"] > 100
+        assert one["redirects"] > 0
+        assert (one["unanswered"], one["moved"]) == (0, 0)
+    cold, warm = reactive["bursts"], predictive["bursts"]
+    assert (cold["held_ahead"], warm["held_ahead"]) == (False, True)
+    assert cold["instances"] == warm["instances"] > 40
+    assert cold["unanswered"] == warm["unanswered"] == cold["warm"] == 0
+    assert warm["warm"] > warm["instances"] / 2
+    alone, shadowed = reactive["resources"], predictive["resources"]
+    assert (alone["way"], shadowed["way"]) == ("no_shadow", "umbra")
+    assert alone["connections"] == shadowed["connections"] > 100
+    assert alone["share_most_pct"] == 0 < shadowed["share_most_pct"]
     text = page.read_text()
-    assert text.count("<svg") == 5
+    assert text.count("<svg") == 8
     assert "</html>" in text

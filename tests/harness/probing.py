@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 from controller.act.errors import NodeDown
-from controller.act.probes import COLLECT, QUIET, ProbeAnswer
+from controller.act.probes import COLLECT, QUIET, Probe, ProbeAnswer
 from controller.model import Fabric
 from controller.prober import Prober
 
@@ -47,24 +47,15 @@ class ProbedFabric:
         up = {switch.name: switch.name not in self.down for switch in self.fabric.switches}
         return {name: SimpleNamespace(up=on, reconciled=on) for name, on in up.items()}
 
-    async def probe(
-        self,
-        node: str,
-        target_label: int,
-        *,
-        id: int,
-        source_port: int,
-        size: int = 0,
-        flags: int = 0,
-        group: int = 0,
-    ) -> None:
+    async def probe(self, node: str, probe: Probe) -> None:
         if node in self.down:
             raise NodeDown(f"{node} is not connected")
-        target = next(s.name for s in self.fabric.switches if s.label == target_label)
-        for copy in range(1, self.copies + 1) if group else (0,):
-            self.sent.append((node, target, size))
+        target = next(s.name for s in self.fabric.switches if s.label == probe.target)
+        for copy in range(1, self.copies + 1) if probe.group else (0,):
+            self.sent.append((node, target, probe.size))
             if (node, target) not in self.mute:
-                self._carry(node, target, ProbeAnswer(id, flags, copy, 1_000_000, 0))
+                answer = ProbeAnswer(probe.id, probe.flags, copy, 1_000_000, 0)
+                self._carry(node, target, answer)
 
     def _carry(self, node: str, target: str, probe: ProbeAnswer) -> None:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from controller.act.node import NodeLink, ScanResult
+from controller.act.node import NodeLink
+from controller.act.packets import ScanResult
 from controller.act.probes import ProbeAnswer
 from controller.act.program import default_files
 from controller.model import Idle, NodeCounters, NodePlan, SlotSet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import select
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,14 +14,14 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import NoPayload
 
-from controller.act.packets import ScanMode, ScanResult
+from controller.act.packets import Scan, ScanMode, ScanResult
 from controller.act.records import Connection, Record
 from controller.model import NodePlan, PrimaryRow, SessionRow
 from harness.packets import label_of
 from harness.programmed import Programmed
 from harness.small import B1, CLIENT_IP, R1, R2, R3, R4, VIP, WEB
 from topologies.layers import ReplicaRecord, record_frame
-from topologies.single import MTU
+from topologies.single import MTU, QUIET_S
 
 NUMBER = 3  # of primary r2 in r1
 GENERATION = 5
@@ -122,12 +123,26 @@ def pass_through(switch: Programmed, port: int, *packets: bytes) -> list[tuple[i
     return out
 
 
-def exchange(switch: Programmed, port: int, *packets: bytes) -> list[tuple[int, bytes]]:
-    """Everything that comes out for these packets. They go in a few at a time: of a burst some may be lost."""
+def exchange(
+    switch: Programmed, port: int, *packets: bytes, least: int = 0
+) -> list[tuple[int, bytes]]:
+    """Everything that comes out for these packets. They go in a few at a time: of a burst some may be lost.
+
+    What other ports still hold when the mark is out (BMv2 has a thread for each) is waited for: until `least` packets
+    that are no records have come, and then as long as the switch has shown that it may take.
+    """
     out: list[tuple[int, bytes]] = []
+    took_s = 0.0
     for start in range(0, max(1, len(packets)), _BURST):
+        begun_s = time.monotonic()
         out += pass_through(switch, port, *packets[start : start + _BURST])
-    return out + switch.device.receive(0)
+        took_s = max(took_s, time.monotonic() - begun_s)
+    quiet_s = max(QUIET_S, 5.0 * took_s)
+    out += switch.device.receive(0, quiet_s=quiet_s)
+    deadline_s = time.monotonic() + _PATIENCE_S
+    while len(others(out)) < least and time.monotonic() < deadline_s:
+        out += switch.device.receive(1, quiet_s=quiet_s)
+    return out
 
 
 def deliver(switch: Programmed, port: int, *told: ReplicaRecord, to: int = R1) -> None:
@@ -192,17 +207,8 @@ def scanned(
 ) -> ScanResult:
     """One scan of the whole table."""
     size = switch.plan.index_mask + 1 if stop is None else stop
-    work = switch.link.scan(
-        0,
-        size,
-        mode=mode,
-        session=session,
-        origins=origins,
-        generation=generation,
-        owner=owner,
-        timeout_s=10.0,
-    )
-    return switch.run(work)
+    scan = Scan(mode, session, origins, generation, owner)
+    return switch.run(switch.link.scan(0, size, scan, timeout_s=10.0))
 
 
 def table(switch: Programmed, origins: int = 0xFFFF) -> dict[int, Record]:
@@ -211,16 +217,9 @@ def table(switch: Programmed, origins: int = 0xFFFF) -> dict[int, Record]:
     `origins`: owned connections (1), replicas of number n (1 << n).
     """
     found: list[Record] = []
-    work = switch.link.scan(
-        0,
-        switch.plan.index_mask + 1,
-        mode=ScanMode.FULL,
-        session=CPU_SESSION,
-        origins=origins,
-        records=found,
-        timeout_s=10.0,
-    )
-    result = switch.run(work)
+    size = switch.plan.index_mask + 1
+    scan = Scan(ScanMode.FULL, session=CPU_SESSION, origins=origins)
+    result = switch.run(switch.link.scan(0, size, scan, records=found, timeout_s=10.0))
     entries = {record.signature: record for record in found}
     assert len(found) == len(entries) == result.sent, "each connection is told once"
     return entries

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -13,8 +12,8 @@ Answer = TypeVar("Answer")
 
 
 class Shared(Generic[T]):
-    """A context manager: what `start` gives runs in it from its first use on. When a test fails it is ended, and
-    the next test gets a new one.
+    """What `start` gives runs from its first use until `close`. When a test fails it is ended, and the next test
+    gets a new one.
     """
 
     def __init__(self, start: Callable[[], AbstractAsyncContextManager[T]]) -> None:
@@ -23,15 +22,8 @@ class Shared(Generic[T]):
         self._stack = AsyncExitStack()
         self._running: T | None = None
 
-    def __enter__(self) -> Shared[T]:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End what runs."""
         with self._runner:
             self._runner.run(self._end())
 

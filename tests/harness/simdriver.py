@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from controller.act.errors import NodeDown
 from controller.act.fabric import NodeStatus, ReconcileReport, WriteReport
-from controller.act.node import NodeDown, ScanResult
-from controller.act.packets import ScanMode
-from controller.act.probes import ProbeAnswer
+from controller.act.packets import Scan, ScanResult
+from controller.act.probes import Probe, ProbeAnswer
 from controller.model import (
     Fabric,
     FabricPlan,
@@ -165,22 +165,12 @@ class SimDriver:
                     totals[service] = totals.get(service, 0) + count
         return {first: totals}
 
-    async def probe(
-        self,
-        node: str,
-        target_label: int,
-        *,
-        id: int,
-        source_port: int,
-        size: int = 0,
-        flags: int = 0,
-        group: int = 0,
-    ) -> None:
+    async def probe(self, node: str, probe: Probe) -> None:
         if node in self.down:
             raise NodeDown(f"{node} is not connected")
-        target = next(s.name for s in self.fabric.switches if s.label == target_label)
+        target = next(s.name for s in self.fabric.switches if s.label == probe.target)
         if not self.dead & {node, target}:
-            answer = ProbeAnswer(id, 0, 0, 0, round(TRIP_S * 1e6))
+            answer = ProbeAnswer(probe.id, 0, 0, 0, round(TRIP_S * 1e6))
             asyncio.get_running_loop().call_later(TRIP_S, self._come_back, node, answer)
 
     def _come_back(self, node: str, answer: ProbeAnswer) -> None:
@@ -190,12 +180,8 @@ class SimDriver:
     async def walk(
         self,
         node: str,
+        scan: Scan,
         *,
-        mode: ScanMode,
-        session: int = 0,
-        origins: int = 0,
-        generation: int = 0,
-        owner: int = 0,
         pause_s: float = 0.0,
         progress: Callable[[int, int], None] | None = None,
     ) -> ScanResult:
@@ -203,7 +189,7 @@ class SimDriver:
             raise NodeDown(f"{node} is not connected")
         await asyncio.sleep(0)
         assert self.applied is not None
-        found = self.replicas.walk(self.applied, node, mode, session, origins, generation, owner)
+        found = self.replicas.walk(self.applied, node, scan)
         if progress is not None:
             progress(4096, 4096)
         return found

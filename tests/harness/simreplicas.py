@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from controller.act.packets import ScanMode, ScanResult
+from controller.act.packets import Scan, ScanMode, ScanResult
 from controller.model import FabricPlan, RecordEvent, ReplicationCounters
 
 OWNED = 0
@@ -51,35 +51,26 @@ class Replicas:
         for shadow in shadows:
             self._take(plan, node, shadow, key, ScanMode.EXPIRE)
 
-    def walk(
-        self,
-        plan: FabricPlan,
-        node: str,
-        mode: ScanMode,
-        session: int,
-        origins: int,
-        generation: int,
-        owner: int,
-    ) -> ScanResult:
+    def walk(self, plan: FabricPlan, node: str, scan: Scan) -> ScanResult:
         table = self.table(node)
-        chosen = [key for key, (number, _) in table.items() if origins >> number & 1]
+        chosen = [key for key, (number, _) in table.items() if scan.origins >> number & 1]
         sent = 0
-        if mode is ScanMode.SWEEP:
-            old = [key for key in chosen if table[key][0] and table[key][1] != generation]
+        if scan.mode is ScanMode.SWEEP:
+            old = [key for key in chosen if table[key][0] and table[key][1] != scan.generation]
             for key in old:
                 del table[key]
             sent = len(old)
-        elif mode is ScanMode.DISOWN:
-            assert owner in {row.number for row in plan.node(node).primaries}
+        elif scan.mode is ScanMode.DISOWN:
+            assert scan.owner in {row.number for row in plan.node(node).primaries}
             given_up = self.owned(node)
-            table.update(dict.fromkeys(given_up, (owner, 0)))
+            table.update(dict.fromkeys(given_up, (scan.owner, 0)))
             sent = len(given_up)
-        elif mode is not ScanMode.EXPIRE:
-            receiver = next(one.node for one in plan.nodes if one.label == session)
+        elif scan.mode is not ScanMode.EXPIRE:
+            receiver = next(one.node for one in plan.nodes if one.label == scan.session)
             sessions = {row.id for row in plan.node(node).sessions}
-            assert session in sessions, f"{node} has no session to {receiver}"
+            assert scan.session in sessions, f"{node} has no session to {receiver}"
             for key in chosen:
-                self._take(plan, node, receiver, key, mode)
+                self._take(plan, node, receiver, key, scan.mode)
             sent = len(chosen)
         return ScanResult(len(self.owned(node)), 0, sent)
 

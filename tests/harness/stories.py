@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from controller.act.packets import Scan, ScanResult
 from controller.events import ReplicasSynced
 from harness.simworld import World, calm
 
@@ -16,7 +17,7 @@ MORE = "failover: {return_after_s: 0.2, repair_period_s: 1}"
 ALL = {301: "r1", 302: "r2", 303: "r3"}
 HUNG_S = 60  # a controller that does not let its loop go round must not stop all tests
 Story = Callable[[World], Awaitable[None]]
-Before = Callable[[str, dict[str, Any]], Awaitable[None]]
+Before = Callable[[str, Scan], Awaitable[None]]
 
 
 def play(directory: Path, story: Story, more: str = MORE) -> World:
@@ -67,9 +68,9 @@ def before_walks(world: World, before: Before) -> None:
     """Let something happen before each walk over a table begins."""
     original = world.driver.walk
 
-    async def walk(node: str, **how: Any) -> Any:
-        await before(node, how)
-        return await original(node, **how)
+    async def walk(node: str, scan: Scan, **how: Any) -> ScanResult:
+        await before(node, scan)
+        return await original(node, scan, **how)
 
     world.driver.walk = walk  # type: ignore[method-assign]
 

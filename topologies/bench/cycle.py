@@ -23,6 +23,7 @@ from controller.plan.routes_state import (
     ServiceView,
 )
 from topologies import scenario
+from topologies.bench import training
 from topologies.bench.progress import Progress
 from topologies.bench.result import Figure, Result
 from topologies.load.analysis import percentile
@@ -46,16 +47,19 @@ def bench(switch: str, run_dir: Path, progress: Progress) -> Result:
     config["cycle"]["period_s"] = PERIOD_S
     config["store"] = {"path": str(run_dir / "umbra.db")}
     config["audit"] = {"path": str(run_dir / "audit.jsonl")}
+    config.setdefault("forecast", {})["models"] = {"path": str(run_dir / "models")}
     with Network(config, kind, run_dir):
         written_ms = asyncio.run(_shifts(config, progress))
+        learnt = training.measure(config, run_dir, progress)
     for percent in (50, 99):
         figures[f"decide_to_written_p{percent}_ms"] = Figure(
             percentile(written_ms, percent), "ms", len(written_ms), "lower"
         )
+    figures |= training.figures(learnt)
     for size in SIZES:
         progress(f"planning for {size} routers")
         figures[f"plan_ms_{size}"] = Figure(plan_ms(size), "ms", PLANS, "lower")
-    return Result("cycle", figures)
+    return Result("cycle", figures, details={"training": learnt.details()})
 
 
 async def _shifts(config: dict[str, Any], progress: Progress) -> list[float]:

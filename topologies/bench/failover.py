@@ -23,8 +23,9 @@ from topologies.bench.progress import Progress
 from topologies.bench.result import Figure, Result
 from topologies.load.analysis import percentile
 from topologies.load.interruption import Interruption
+from topologies.running import WorldError
 from topologies.switches import choose
-from topologies.world import World, WorldError
+from topologies.world import World
 
 CONNECTIONS = 1040
 ROUTER = "r1"

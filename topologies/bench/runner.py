@@ -26,7 +26,7 @@ def _cycle(switch: str, run_dir: Path, progress: Progress) -> Result:
 
 
 def _replication(switch: str, run_dir: Path, progress: Progress) -> Result:
-    from topologies.bench.replication import bench
+    from topologies.bench.replication.frame import bench
 
     return bench(switch, run_dir, progress)
 
@@ -37,19 +37,56 @@ def _failover(switch: str, run_dir: Path, progress: Progress, **options: Any) ->
     return bench(switch, run_dir, progress, **options)
 
 
+def _forecast(switch: str, run_dir: Path, progress: Progress, **options: Any) -> Result:
+    from topologies.bench.forecast import bench
+
+    return bench(progress, **options)
+
+
+def _store(switch: str, run_dir: Path, progress: Progress, **options: Any) -> Result:
+    from topologies.bench.store.frame import bench
+
+    return bench(run_dir, progress, **options)
+
+
+def _addresses(switch: str, run_dir: Path, progress: Progress, **options: Any) -> Result:
+    from topologies.bench.addresses.frame import bench
+
+    return bench(switch, run_dir, progress, **options)
+
+
+def _destinations(switch: str, run_dir: Path, progress: Progress, **options: Any) -> Result:
+    from topologies.bench.destinations.frame import bench
+
+    return bench(switch, run_dir, progress, **options)
+
+
+def _resources(switch: str, run_dir: Path, progress: Progress, **options: Any) -> Result:
+    from topologies.bench.resources.frame import bench
+
+    return bench(switch, run_dir, progress, **options)
+
+
 BENCHES: dict[str, Callable[..., Result]] = {
     "switch": _switch,
     "cycle": _cycle,
     "replication": _replication,
     "failover": _failover,
+    "addresses": _addresses,
+    "destinations": _destinations,
+    "resources": _resources,
+    "forecast": _forecast,
+    "store": _store,
 }
+WITHOUT_NETWORK = ("forecast",)  # these send no packet and need no root
 
 
-def prepare() -> None:
-    """Enter the private network. Call it before anything starts a thread (a progress display does); `run` does it
-    otherwise. Raises NamespaceError without root.
+def prepare(name: str) -> None:
+    """Enter the private network, if this benchmark has any. Call it before anything starts a thread (a progress
+    display does); `run` does it otherwise. Raises NamespaceError without root.
     """
-    namespace.enter()
+    if name not in WITHOUT_NETWORK:
+        namespace.enter()
 
 
 def run(
@@ -68,7 +105,7 @@ def run(
     taken = inspect.signature(bench).parameters.values()
     if options and not any(one.kind is one.VAR_KEYWORD for one in taken):
         raise RuntimeError(f"it takes no {', '.join('--' + o.replace('_', '-') for o in options)}")
-    prepare()
+    prepare(name)
     directory = RunDirectory("umbra-bench-")
     try:
         return bench(switch, directory.path, progress, **options)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from pathlib import Path
 
@@ -23,7 +22,13 @@ from controller.plan.fabric import fabric_plan
 from topologies.bench.fixture import frame, one_edge
 from topologies.bench.progress import Progress
 from topologies.bench.result import Better, Figure, Result
-from topologies.bench.traffic import Blaster, delivered_ratio, highest_rate_pps, round_trips_us
+from topologies.bench.traffic import (
+    Blaster,
+    delivered_ratio,
+    highest_rate_pps,
+    plain_socket,
+    round_trips_us,
+)
 from topologies.load.analysis import percentile
 from topologies.single import SingleSwitch, unavailable
 from topologies.switches import BMV2, EMBEDDED, choose
@@ -86,7 +91,7 @@ def _measure(kind: str, run_dir: Path, progress: Progress) -> dict[str, tuple[fl
             progress(f"{kind}: packets of {size} bytes")
             _open_connections(device, size)
             packets = [frame(sport, "A", size) for sport in range(1000, 1000 + CONNECTIONS)]
-            blaster = Blaster(_plain_socket(device.peer(CLIENT_PORT)), packets)
+            blaster = Blaster(plain_socket(device.peer(CLIENT_PORT)), packets)
             rate, tried = highest_rate_pps(device, blaster, [1, 2])
             found[f"pps_{size}B"] = (rate, tried)
             _, delivered = delivered_ratio(device, blaster, [1, 2], OVERLOAD_PPS, OVERLOAD_S)
@@ -96,14 +101,6 @@ def _measure(kind: str, run_dir: Path, progress: Progress) -> dict[str, tuple[fl
         found["latency_p50_us"] = (percentile(times_us, 50), len(times_us))
         found["latency_p99_us"] = (percentile(times_us, 99), len(times_us))
     return {name: found[name] for name in UNITS}
-
-
-def _plain_socket(interface: str) -> socket.socket:
-    """For sending only: protocol 0 receives nothing."""
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    sock.bind((interface, 0))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
-    return sock
 
 
 def _open_connections(device: SingleSwitch, size: int) -> None:

@@ -29,6 +29,14 @@ class Blaster:
         return self._messages.send(self._sock, 0, count)
 
 
+def plain_socket(interface: str) -> socket.socket:
+    """For sending only: protocol 0 receives nothing."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    sock.bind((interface, 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
+    return sock
+
+
 def received(interface: str) -> int:
     """Packets that arrived on an interface of this network so far (/sys shows another namespace's)."""
     for line in Path("/proc/thread-self/net/dev").read_text().splitlines():

@@ -28,7 +28,6 @@ from typing import Any, TextIO
 
 from topologies.load.schedule import Planned, load
 
-OUTCOMES = ("ok", "refused", "timeout", "reset", "broken")
 REPORT_S = 1.0
 
 

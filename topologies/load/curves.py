@@ -116,3 +116,18 @@ class Sum:
     @property
     def peak_per_s(self) -> float:
         return sum(part.peak_per_s for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The first `period_s` of a curve, over and over."""
+
+    curve: Curve
+    period_s: float
+
+    def rate_per_s(self, time_s: float) -> float:
+        return self.curve.rate_per_s(time_s % self.period_s)
+
+    @property
+    def peak_per_s(self) -> float:
+        return self.curve.peak_per_s

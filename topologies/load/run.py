@@ -25,17 +25,20 @@ class LoadRun:
         self,
         network: Network,
         config: Mapping[str, Any],
-        connections: Sequence[Planned],
+        connections: Sequence[Planned] | Mapping[str, Sequence[Planned]],
         directory: Path,
         *,
         interval_s: float = 2.0,
     ) -> None:
+        """connections: dealt out to the client hosts in turn, or those of each host."""
         self._network = network
         self._config = config
-        self._connections = connections
         self._directory = directory
         self._interval_s = interval_s
         self._clients = [client["name"] for client in config["clients"]]
+        self._plans = (
+            connections if isinstance(connections, Mapping) else deal(connections, self._clients)
+        )
         self._backends = [backend["name"] for backend in config["backends"]]
         self._programs = Programs(network, directory)
         self.start_monotonic_s = 0.0
@@ -46,12 +49,11 @@ class LoadRun:
         now_s = time.monotonic()
         self.start_monotonic_s = now_s + LEAD_S
         self.start_unix_s = time.time() + LEAD_S
-        plans = deal(self._connections, self._clients)
         for name in self._backends:
             self._start(name, "backend", *self._listening(name))
         for name in self._clients:
             plan = self._directory / f"{name}.plan"
-            save(plan, plans[name])
+            save(plan, self._plans[name])
             self._start(
                 name, "client", "--schedule", str(plan), "--interval", str(self._interval_s)
             )

@@ -10,9 +10,11 @@ from dataclasses import replace
 import finsy as fy
 import pytest
 
-from controller.act import node
+from controller.act import node, silence
+from controller.act.errors import describe
 from controller.act.fabric import FabricDriver
-from controller.act.node import NodeLink, describe
+from controller.act.node import NodeLink
+from controller.act.probes import Probe
 from controller.act.program import default_files
 from controller.model import Fabric, Hop, TargetRow
 from controller.plan.fabric import slot_set_id
@@ -110,8 +112,8 @@ async def ask(link: NodeLink) -> None:
 def test_a_switch_that_stops_answering_is_down_and_comes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(node, "SILENT_S", 0.2)
-    monkeypatch.setattr(node, "PROBE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(silence, "SILENT_S", 0.2)
+    monkeypatch.setattr(silence, "PROBE_TIMEOUT_S", 0.2)
 
     async def story(link: NodeLink, hose: Hose) -> None:
         hose.squeeze()
@@ -275,4 +277,4 @@ def test_a_probe_cannot_be_sent_by_a_switch_that_is_not_connected() -> None:
     fabric = small_fabric()
     driver = FabricDriver(fabric, default_files())
     with pytest.raises(node.NodeDown, match="e1 is not connected"):
-        asyncio.run(driver.probe("e1", R1, id=1, source_port=2))
+        asyncio.run(driver.probe("e1", Probe(R1, 1, 2)))

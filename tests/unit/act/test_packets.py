@@ -16,7 +16,7 @@ from controller.act.packets import (
     PacketsIn,
     ScanResult,
 )
-from controller.act.probes import ProbeAnswer, probe_frame
+from controller.act.probes import Probe, ProbeAnswer, probe_frame
 from controller.act.records import Record, RecordKind, State, record_frame
 
 
@@ -108,7 +108,7 @@ def test_who_waits_for_a_scan_is_told_that_no_answer_will_come() -> None:
 
 def test_a_probe_is_handed_on_and_damaged_packets_are_not() -> None:
     async def story(packets: PacketsIn, answers: list[ProbeAnswer]) -> None:
-        frame = probe_frame(301, 302, id=5, source_port=9)
+        frame = probe_frame(301, Probe(302, 5, 9))
         packets.take(with_payload(IN_PROBE, frame))
         packets.take(with_payload(IN_PROBE, frame[:60]))
         packets.take(with_payload(IN_RECORD, b"nonsense"))

@@ -13,7 +13,14 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
 from controller.act.frames import FrameError
-from controller.act.probes import ProbeAnswer, pack_probe, probe_frame, probe_of, unpack_probe
+from controller.act.probes import (
+    Probe,
+    ProbeAnswer,
+    pack_probe,
+    probe_frame,
+    probe_of,
+    unpack_probe,
+)
 from controller.act.records import (
     Connection,
     Record,
@@ -143,7 +150,7 @@ def test_a_number_that_does_not_fit_is_named() -> None:
 def test_a_probe_goes_out_with_both_labels_and_the_size_asked_for(
     own: int, target: int, number: int, source_port: int, size: int
 ) -> None:
-    data = probe_frame(own, target, id=number, source_port=source_port, size=size)
+    data = probe_frame(own, Probe(target, number, source_port, size))
     assert len(data) == max(size, 14 + 8 + 20 + 8 + 31)
     shims = struct.unpack_from("!II", data, 14)
     assert [(s >> 12, s >> 8 & 1, s & 0xFF) for s in shims] == [(target, 0, 64), (own, 1, 64)]
@@ -157,7 +164,7 @@ def test_a_record_is_no_probe_and_a_probe_no_record() -> None:
     with pytest.raises(FrameError, match="probes come to 50101"):
         probe_of(record)
     with pytest.raises(FrameError, match="records come to 50100"):
-        record_of(probe_frame(301, 302, id=1, source_port=2))
+        record_of(probe_frame(301, Probe(302, 1, 2)))
 
 
 def test_how_long_a_probe_was_under_way_is_by_its_own_stamps() -> None:

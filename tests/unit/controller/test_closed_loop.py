@@ -23,7 +23,8 @@ from controller.plan.routes_state import (
 )
 from controller.predict import QUANTILES, Foresight
 from harness.simulated import Rate, SimFabric, SimRouter
-from ml.forecaster import Forecaster
+from ml.forecasting.forecaster import Forecaster
+from ml.settings import Settings as ModelSettings
 
 CAPACITY = 400
 LIMIT = 300
@@ -59,7 +60,7 @@ class Loop:
         self.tracker = DemandTracker(self.base)
         self.history = History()
         limits = dict.fromkeys(self.names, float(self.limit))
-        self.foresight = Foresight(limits, Forecaster(quantiles=QUANTILES))
+        self.foresight = Foresight(limits, Forecaster(ModelSettings(quantiles=QUANTILES)))
         self.state = RoutesState()
 
     def run(self, seconds: int) -> Loop:

@@ -136,6 +136,21 @@ def test_events_need_a_zone_and_known_names() -> None:
     assert config.forecast.events[0].start == 1767225600.0
 
 
+def test_a_mistake_in_a_calendar_is_told_with_the_place_in_both_files(tmp_path: Path) -> None:
+    file, plan = tmp_path / "umbra.yaml", tmp_path / "plan.yaml"
+    file.write_text(GOOD + "forecast: {calendars: [plan.yaml], calendar_zone: Europe/Berlin}\n")
+    with pytest.raises(ConfigError, match=r"umbra\.yaml:21: forecast\.calendars\[0\]: .*No such"):
+        load(file)
+    plan.write_text("- {name: x, start: 2026-01-01, end: 2026-01-02, services: [wep]}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    said = f"{plan}:1: [0].services: there is no service 'wep'; did you mean `web`?"
+    assert said in str(caught.value)
+    plan.write_text("- {name: x, start: 2026-01-01, end: 2026-01-02, services: [web]}\n")
+    assert load(file).forecast.calendars == (str(plan),)
+    assert "Europe/Berlin" in problem(GOOD + "forecast: {calendar_zone: Berlin}\n")
+
+
 def test_file_names_are_relative_to_the_file_and_must_exist(tmp_path: Path) -> None:
     file = tmp_path / "umbra.yaml"
     file.write_text(GOOD + "p4: {json: build/x.json}\n")

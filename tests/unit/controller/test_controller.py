@@ -44,7 +44,9 @@ def test_an_overload_is_shifted_written_told_and_recorded(tmp_path: Path) -> Non
         assert world.share("e1") == world.share("e2") == 50
         assert not world.router()["breach"]
         found = world.controller.decisions(limit=100)
-        assert found[0]["time_s"] > found[-1]["time_s"]
+        assert found
+        times_s = [one["time_s"] for one in found]
+        assert times_s == sorted(times_s, reverse=True)
         shifts = [one for one in found if one["kind"] == "shift"]
         assert shifts[-1]["written"] == ("e1", "e2")
         assert shifts[-1]["decide_to_written_ms"] > 0
@@ -56,8 +58,9 @@ def test_an_overload_is_shifted_written_told_and_recorded(tmp_path: Path) -> Non
     assert any(isinstance(event, ForecastMade) for event in world.events)
     told = [event.decision.id for event in world.events if isinstance(event, ShiftDecided)]
     lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
-    assert [line["decision"]["id"] for line in lines] == told
-    assert all(line["decision"]["reason"] for line in lines)
+    decisions = [line["decision"] for line in lines if "decision" in line]
+    assert [decision["id"] for decision in decisions] == told
+    assert all(decision["reason"] for decision in decisions)
 
 
 def test_a_restart_moves_no_traffic_and_goes_on(tmp_path: Path) -> None:
@@ -250,8 +253,8 @@ def test_an_unknown_router_or_weight_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_store_that_cannot_be_written_does_not_stop_the_loop(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         (tmp_path / "umbra.db").unlink(missing_ok=True)
-        world.controller.recorder.store.path = tmp_path / "missing" / "umbra.db"
-        world.controller.recorder.store._close()
+        world.controller.recorder.store.local.path = tmp_path / "missing" / "umbra.db"
+        world.controller.recorder.store.local.close()
         await world.turns(90)
         assert world.router()["shift_pct"] == 50
         assert world.controller.state()["store"]["waiting"] > 0
@@ -269,7 +272,8 @@ def test_reported_connections_are_kept(tmp_path: Path) -> None:
     play(tmp_path, calm, story)
     with contextlib.closing(sqlite3.connect(tmp_path / "umbra.db")) as found:
         rows = found.execute("SELECT * FROM connections").fetchall()
-    assert rows == [(START_S, "e1", "10.1.1.10", "10.100.0.1", 6, 40000, 80, 1, 301)]
+    at_ns = round(START_S * 1e9)
+    assert rows == [("e1", at_ns, "10.1.1.10", "10.100.0.1", 6, 40000, 80, 1, 301)]
 
 
 def test_a_listener_that_fails_disturbs_nobody(tmp_path: Path) -> None:

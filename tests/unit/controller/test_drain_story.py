@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.act.packets import ScanMode
+from controller.act.packets import Scan, ScanMode
 from harness.simworld import World
 from harness.stories import (
     before_walks,
@@ -104,7 +104,7 @@ def test_a_drain_whose_shadows_are_lost_half_way_is_tried_again_until_one_is_bac
         opened(world, "r1", range(50))
         troubles = world.controller.troubles
 
-        async def cut_off(node: str, how: dict[str, Any]) -> None:
+        async def cut_off(node: str, scan: Scan) -> None:
             if not troubles.counts.get("drain r1"):
                 for name in TAKERS:  # only their connections to the controller
                     world.driver.lose(name, forwards=True)
@@ -134,8 +134,8 @@ def test_a_drain_that_fails_in_an_unforeseen_way_is_tried_again_and_says_so(
         opened(world, "r1", range(50))
         troubles = world.controller.troubles
 
-        async def unforeseen(node: str, how: dict[str, Any]) -> None:
-            if how["mode"] is ScanMode.DISOWN and not troubles.counts:
+        async def unforeseen(node: str, scan: Scan) -> None:
+            if scan.mode is ScanMode.DISOWN and not troubles.counts:
                 raise RuntimeError("r1 sent something that nobody understands")
 
         before_walks(world, unforeseen)
@@ -155,7 +155,7 @@ def test_a_dry_run_that_begins_in_mid_drain_moves_nothing_until_it_ends(tmp_path
         opened(world, "r1", range(50))
         begun: list[str] = []
 
-        async def begin_a_dry_run(node: str, how: dict[str, Any]) -> None:
+        async def begin_a_dry_run(node: str, scan: Scan) -> None:
             if not begun:
                 world.controller.dry_run = True
             begun.append(node)

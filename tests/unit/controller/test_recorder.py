@@ -9,8 +9,8 @@ from pathlib import Path
 
 from controller.config import parse
 from controller.model import SampledConnection
-from controller.observe.store import PRUNE_ROWS
 from controller.recorder import Recorder
+from controller.store.sqlite import PRUNE_ROWS
 from controller.trouble import Troubles
 from harness.yaml_fabric import FABRIC_YAML
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from controller.act.errors import NodeDown
+from controller.act.packets import Scan
 from controller.events import ReplicasSynced
 from controller.serve.schemas import State
 from harness.simworld import World
@@ -75,7 +75,7 @@ def test_a_shadow_that_ceases_to_be_one_during_its_resync_does_no_harm(tmp_path:
         resync, troubles = world.controller.resilience.resync, world.controller.troubles
         ceased: list[str] = []
 
-        async def ceases(node: str, how: dict[str, Any]) -> None:
+        async def ceases(node: str, scan: Scan) -> None:
             if node == "r1" and not ceased:
                 ceased.append("r3")
                 world.controller.set_shadows({"r1": ["r2"]})
@@ -99,7 +99,7 @@ def test_a_router_that_dies_during_a_resync_costs_its_shadow_no_replica(tmp_path
         replicas, resync = world.driver.replicas, world.controller.resilience.resync
         opened(world, "r1", range(30))
 
-        async def dies(node: str, how: dict[str, Any]) -> None:
+        async def dies(node: str, scan: Scan) -> None:
             if node == "r1":  # its program hangs and its table is lost, its connection stands
                 world.driver.dead.add("r1")
                 await until(lambda: bindings(world)["r1"] == ["r2", "r3"])
@@ -124,7 +124,7 @@ def test_repairs_wait_until_the_connections_of_a_dead_router_have_settled(
         loop, walked_s = asyncio.get_running_loop(), []
         resync = world.controller.resilience.resync
 
-        async def note(node: str, how: dict[str, Any]) -> None:
+        async def note(node: str, scan: Scan) -> None:
             walked_s.append(loop.time())
 
         await resynced(world, "r2", "r3")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.act.packets import ScanMode
+from controller.act.packets import Scan, ScanMode
 from harness.simworld import World
 from harness.stories import (
     before_walks,
@@ -99,7 +99,7 @@ def test_a_router_that_returns_empty_while_a_repair_is_due_gets_its_connections_
 
         deaths: list[str] = []
 
-        async def dies(node: str, how: dict[str, Any]) -> None:
+        async def dies(node: str, scan: Scan) -> None:
             if node == "r1" and not deaths:
                 deaths.append(node)
                 world.driver.lose(node)
@@ -143,8 +143,8 @@ def test_an_edge_that_comes_back_empty_while_a_repair_is_due_gets_its_connection
         replicas = world.driver.replicas
         opened(world, "e1", range(50))
 
-        async def takes_a_while(node: str, how: dict[str, Any]) -> None:
-            if how["mode"] is ScanMode.GIVE:
+        async def takes_a_while(node: str, scan: Scan) -> None:
+            if scan.mode is ScanMode.GIVE:
                 await asyncio.sleep(0.3)
 
         before_walks(world, takes_a_while)

@@ -17,8 +17,6 @@ from controller.observe.demand import Demand
 from controller.observe.store import TROUBLE, Store
 from controller.trouble import Troubles
 from harness import disk
-from ml.breach import Breach
-from ml.forecast import Forecast
 
 
 def sample(time_s: float, live: int = 10, router: str = "r1") -> RouterSample:
@@ -66,9 +64,9 @@ def test_a_series_is_the_demand_in_order_with_unknowns_as_nan(store: Store) -> N
     series = store.series("r1", 102.0)
     assert series.target == "r1"
     assert series.times_s.tolist() == [102, 103, 104, 105]
-    assert series.count.tolist() == [7, 8, 9, 10]
-    assert series.new_per_s.tolist() == [3, 3, 3, 3]
-    assert np.isnan(series.mean_duration_s).all()
+    assert series.values.tolist() == [7, 8, 9, 10]
+    assert series.channel("new_per_s").tolist() == [3, 3, 3, 3]
+    assert np.isnan(series.channel("mean_duration_s")).all()
     assert len(store.series("nobody", 0.0)) == 0
 
 
@@ -87,18 +85,6 @@ def test_decisions_come_back_newest_first_with_what_came_of_them(store: Store) -
     assert [one["id"] for one in store.decisions(kind="hold")] == ["d2"]
     assert [one["id"] for one in store.decisions(since_s=2.0)] == ["d3", "d2"]
     assert store.decisions(router="r9") == []
-
-
-def test_forecasts_are_compared_with_what_came(store: Store) -> None:
-    for second in range(30):
-        add(store, float(second), live=second)  # demand: second + 5
-    for made in range(10):
-        right, wrong = (made + 9.0, made + 11.0), (0.0, 1.0)
-        forecast = Forecast("r1", float(made), (5.0, 10.0), (0.05, 0.95), (right, wrong), "trend")
-        store.add_forecast(forecast, Breach("r1", 0.5, 3.0, 300.0))
-    store.flush()
-    errors = store.forecast_errors("r1", 0.0)
-    assert errors == {5.0: (10, 1.0), 10.0: (10, 0.0)}
 
 
 def test_what_is_older_than_the_retention_goes_in_small_batches(
@@ -120,6 +106,25 @@ def test_what_is_older_than_the_retention_goes_in_small_batches(
     with contextlib.closing(sqlite3.connect(tmp_path / "umbra.db")) as found:
         assert found.execute("SELECT count(*) FROM services").fetchone() == (100,)
         assert found.execute("SELECT count(*) FROM outcomes").fetchone() == (0,)
+
+
+def test_a_measurement_can_be_kept_longer_or_shorter_than_the_rest(
+    tmp_path: Path, troubles: Troubles
+) -> None:
+    own_s = {"services": 10.0, "decisions": 1e6}
+    store = Store(tmp_path / "umbra.db", troubles, retention_s=100.0, own_s=own_s)
+    for second in range(1000):
+        add(store, float(second))
+        store.add_counters(NodeCounters("r1", float(second), {1: ServiceCounters(opened=second)}))
+    store.add_decision(decision(5))
+    store.flush()
+    while store.prune(1000.0):
+        pass
+    assert store.series("r1", 0.0).times_s[0] == 900.0
+    assert len(store.decisions()) == 1
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "umbra.db")) as found:
+        assert found.execute("SELECT count(*) FROM services").fetchone() == (10,)
 
 
 def test_what_was_remembered_is_there_after_a_restart(tmp_path: Path, troubles: Troubles) -> None:
@@ -194,7 +199,7 @@ def test_a_database_at_its_page_limit_keeps_rows_in_memory(
 ) -> None:
     store = Store(tmp_path / "umbra.db", troubles)
     assert store.flush()
-    connection = store._open()
+    connection = store.local._open()
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")
     for second in range(2000):

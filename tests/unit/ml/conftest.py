@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ml import Series, Settings, TrainedModel, simulate, train
+from ml import simulate
+from ml.forecasting.boosting import TrainedModel, train
+from ml.series import Series
+from ml.settings import Settings
 
-SETTINGS = Settings(horizons_s=(5.0, 20.0, 60.0), max_rows=4000, min_history_s=600.0)
+SETTINGS = Settings(horizons_s=(5.0, 20.0, 60.0), max_rows=4000, min_history_s=600.0, iterations=40)
 
 
 @pytest.fixture(scope="session")

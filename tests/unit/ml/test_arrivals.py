@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml import Surge
-from ml.arrivals import ArrivalSurge
-from ml.surge import MAX_SEVERITY
+from ml.surges.arrivals import ArrivalSurge
+from ml.surges.detector import MAX_SEVERITY, Surge
 
 PERIOD_S = 0.2
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml import Forecast, breach
+from ml.breaches.breach import breach
+from ml.breaches.recalibration import Recalibration
+from ml.forecasting.forecast import Forecast
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -86,7 +89,7 @@ def test_a_higher_quantile_is_never_a_lower_count(
     assert made.at(at_s, low) <= made.at(at_s, high) + 1e-6
 
 
-def test_between_now_and_the_first_horizon_the_forecast_starts_at_the_last_count() -> None:
+def test_between_now_and_the_first_horizon_the_forecast_starts_at_the_last_value() -> None:
     assert RISING.at(5.0, 0.5) == pytest.approx(110.0)
     assert RISING.at(500.0, 0.5) == pytest.approx(200.0)
 
@@ -94,3 +97,23 @@ def test_between_now_and_the_first_horizon_the_forecast_starts_at_the_last_count
 def test_a_quantile_outside_the_unit_interval_is_refused() -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         RISING.at(10.0, 1.0)
+
+
+HALVED = Recalibration(np.array([0.0, 1.0]), np.array([0.0, 0.5]))
+RAISED = Recalibration(np.array([0.0, 0.2, 1.0]), np.array([0.0, 0.8, 1.0]))
+
+
+def test_a_recalibrated_probability_is_what_the_outcomes_said() -> None:
+    plain = breach(RISING, 200)
+    assert breach(RISING, 200, HALVED).probability == pytest.approx(plain.probability / 2)
+
+
+def test_a_breach_likely_only_after_recalibration_names_its_likeliest_horizon() -> None:
+    found = breach(RISING, 205, RAISED)
+    assert found.probability > 0.5
+    assert found.lead_s == 40.0
+
+
+def test_a_count_above_the_threshold_stays_a_certain_breach_whatever_the_recalibration() -> None:
+    found = breach(forecast((50, 60, 70, 80, 90), last=120.0), 100, HALVED)
+    assert (found.probability, found.lead_s) == (1.0, 0.0)

@@ -94,3 +94,18 @@ def test_a_backend_that_cannot_be_reached_gets_no_label() -> None:
     fabric = small_fabric()
     cut = replace(fabric, links=tuple(x for x in fabric.links if x.b.switch != "s2"))
     assert B2 not in {row.label for row in fabric_plan(cut, idle=Idle()).node("r1").labels}
+
+
+def test_a_router_serves_from_the_backends_of_its_own_site_and_without_any_from_all() -> None:
+    def sites(**own: str) -> Fabric:
+        base = small_fabric()
+        switches = tuple(replace(one, site=own.get(one.name, "main")) for one in base.switches)
+        return replace(base, switches=switches)
+
+    south = {"s2": "south", "r2": "south"}  # b1 hangs on s1, b2 on s2
+    plans = {one.node: one for one in fabric_plan(sites(**south), idle=Idle()).nodes}
+    assert plans["r1"].slot_sets[0].share_pct(B1) == 100
+    assert plans["r2"].slot_sets[0].share_pct(B2) == 100
+    assert {row.binding for row in plans["r2"].targets} == {B1, B2}  # for connections it takes over
+    alone = {one.node: one for one in fabric_plan(sites(**south, r1="west"), idle=Idle()).nodes}
+    assert alone["r1"].slot_sets[0].share_pct(B2) == 50

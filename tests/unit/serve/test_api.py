@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from controller import daemon
 from controller.config import load
-from controller.daemon import Controller
-from controller.serve import schemas, shadow_schemas
-from controller.serve.host import serve
+from controller.serve import model_schemas, schemas, shadow_schemas
+from harness.served import free_port, served
 from harness.yaml_fabric import running_yaml
 
 PATIENCE_S = 30.0
@@ -27,45 +22,15 @@ FABRIC = running_yaml(0.1, "PORT")
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """The API of a controller that turns in a thread of its own."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     file = tmp_path_factory.mktemp("api") / "umbra.yaml"
     file.write_text(FABRIC.replace("PORT", str(port)))
-    config = load(file)
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def main() -> None:
-        await serve(Controller(config), config.api, "1.2.3", stop)
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
-    patch = pytest.MonkeyPatch()
-    patch.setattr(daemon, "FIRST_CONTACT_S", 0.1)  # no switch will come
-    thread.start()
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1/", trust_env=False) as client:
-            wait_for(lambda: turning(client), "the first cycle")
-            yield client
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(PATIENCE_S)
-        loop.close()
-        patch.undo()
+    with served(load(file), turning) as client:
+        yield client
 
 
 def turning(client: httpx.Client) -> bool:
-    try:
-        return bool(client.get("state").json()["cycle"]["number"] > 0)
-    except httpx.TransportError:
-        return False
-
-
-def wait_for(what: Callable[[], bool], words: str) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < deadline_s, f"did not happen: {words}"
-        time.sleep(0.02)
+    return bool(client.get("state").json()["cycle"]["number"] > 0)
 
 
 def strictly(kind: Any, data: Any) -> None:
@@ -255,6 +220,16 @@ def test_the_openapi_document_describes_every_path_and_its_problems(api: httpx.C
     assert document["info"]["version"] == "1.2.3"
     paths = {path.removeprefix("/api/v1/") for path in document["paths"]}
     assert paths == {
+        "addresses/reserve",
+        "addresses/unreserve",
+        "destinations",
+        "destinations/copies",
+        "graph",
+        "ab",
+        "ab/start",
+        "ab/stop",
+        "resources",
+        "resources/decisions",
         "health",
         "state",
         "nodes",
@@ -267,7 +242,15 @@ def test_the_openapi_document_describes_every_path_and_its_problems(api: httpx.C
         "shadows",
         "shadows/{name}",
         "forecasts",
+        "models",
+        "models/promote",
+        "models/rollback",
         "decisions",
+        "addresses",
+        "addresses/take",
+        "addresses/release",
+        "shards",
+        "shards/compact",
         "freeze",
         "unfreeze",
         "dry-run",
@@ -275,3 +258,24 @@ def test_the_openapi_document_describes_every_path_and_its_problems(api: httpx.C
     weight = document["paths"]["/api/v1/routers/{name}/weight"]["post"]["responses"]
     assert {"200", "404", "415", "422"} <= set(weight)
     assert "RouterState" in str(weight["200"])
+
+
+def test_the_models_are_told_before_any_was_trained(api: httpx.Client) -> None:
+    found = api.get("models").json()
+    strictly(model_schemas.ModelsState, found)
+    assert found["serving"] == "cold-start"
+    assert found["versions"] == []
+    assert api.get("state").json()["models"]["serving"] == "cold-start"
+
+
+def test_a_version_that_is_not_there_cannot_be_promoted(api: httpx.Client) -> None:
+    answer = api.post("models/promote", json={"version": "20260101T000000Z-00000000"})
+    assert answer.status_code == 409
+    assert "there is no version" in answer.json()["detail"]
+    assert answer.json()["remedy"] == "there are: none"
+
+
+def test_without_a_champion_before_there_is_no_rollback(api: httpx.Client) -> None:
+    answer = api.post("models/rollback", json={})
+    assert answer.status_code == 409
+    assert "promote the version" in answer.json()["remedy"]

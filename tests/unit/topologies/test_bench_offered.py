@@ -11,12 +11,12 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from controller.act.records import Connection, Record, RecordKind, State, record_frame
-from topologies.bench.conntrackd import client_port, messages
-from topologies.bench.crossing import only_sampled
 from topologies.bench.fixture import frame
 from topologies.bench.messages import Messages
-from topologies.bench.offered import Frames, Offer, Work, client
-from topologies.bench.schedule import Pace
+from topologies.bench.replication.conntrackd import client_port, messages
+from topologies.bench.replication.crossing import only_sampled
+from topologies.bench.replication.offered import Frames, Offer, Work, client
+from topologies.bench.replication.schedule import Pace
 from topologies.bench.segments import ethernet, segment
 
 MACS = "02:00:00:00:20:01", "02:00:00:00:00:01"

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("mininet", reason="mininet is not installed")
 
-from topologies.bench.crossing import Crossed
-from topologies.bench.offered import Work
-from topologies.bench.replication import RECORDS_PER_LIFE, backlog_ms, sustained
-from topologies.bench.routers import Records
+from topologies.bench.replication.crossing import Crossed
+from topologies.bench.replication.frame import RECORDS_PER_LIFE, backlog_ms, sustained
+from topologies.bench.replication.offered import Work
+from topologies.bench.replication.routers import Records
 from topologies.bench.search import highest_rate
 
 WORK = Work(1000.0, 4000, sample_one_in=4)

@@ -11,6 +11,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Padding
 
 from controller.act import records
+from controller.act.probes import Probe as ToSend
 from controller.act.probes import probe_frame
 from controller.act.records import Connection, Record, RecordKind, State
 from topologies.layers import (
@@ -251,6 +252,6 @@ def test_captures_show_what_the_controller_reads(record: Record, target: int) ->
 
 
 def test_captures_show_the_controllers_probes() -> None:
-    frame = Ether(probe_frame(301, 302, id=77, source_port=4000, flags=2, size=200))
+    frame = Ether(probe_frame(301, ToSend(302, 77, 4000, size=200, flags=2)))
     assert (frame[MPLS].label, frame[MPLS].payload.label) == (302, 301)
     assert (frame[Probe].id, shown(frame[Probe], "flags"), len(frame)) == (77, ("collect",), 200)

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
+from topologies.bursts import Arrival, Bursts, Shape, Start, Stock
 from topologies.failure import Failure
 from topologies.live import bar
 from topologies.load.analysis import Attempt, Passage, Traffic
 from topologies.load.interruption import Interruption
-from topologies.record import RunRecord, Snapshot, predictions, report
+from topologies.ramps import REACTIVE, UMBRA, Moment, RampRun, RampShape
+from topologies.record import Acts, RunRecord, Snapshot, predictions, report
 from topologies.report import html
+from topologies.sun import Call, Change, Mode, Sun
+from topologies.sun_load import Day
 
 CAPACITY = {"r1": 4, "r2": 4}
 THRESHOLD = {"r1": 2, "r2": 2}
@@ -96,7 +100,31 @@ def page(records: dict[str, RunRecord]) -> str:
     found = predictions(records["predictive"], records["reactive"])
     runs = {name: report(record, [4.2]) for name, record in records.items()}
     failures = {"reactive": killed(replication=False), "predictive": killed(replication=True)}
-    return html(records, runs, found, failures, switch="embedded", seed=1)
+    bursts = {"reactive": burst(held_ahead=False), "predictive": burst(held_ahead=True)}
+    suns = {"reactive": sunny(Mode.REACTIVE), "predictive": sunny(Mode.PREDICTIVE)}
+    ramps = {"reactive": ramp(REACTIVE), "predictive": ramp(UMBRA)}
+    acts = Acts(records, failures, bursts, suns, ramps)
+    return html(acts, runs, found, switch="embedded", seed=1)
+
+
+def burst(*, held_ahead: bool) -> Bursts:
+    starts = (Start(Arrival("i1", 4.5, 1), held_ahead, 5.0 if held_ahead else 15.0),)
+    return Bursts(held_ahead, Shape(), starts, (Stock(0.0, 2, 0), Stock(5.0, 1, 1)))
+
+
+def sunny(mode: Mode) -> Sun:
+    calls = (Call(1.0, 1, "south", "site1", 22.0, False, False),)
+    changes = (Change(0.9, 0.95, 1, "south", "site1", "site2", "expected <there>"),)
+    return Sun(mode, Day(), calls, changes, 0)
+
+
+def ramp(way: str) -> RampRun:
+    moments = (
+        Moment(0.0, 0.05, 0.0, 0.02, 0.1, 0, False),
+        Moment(1.0, 0.1, 0.05, 0.1, 0.2, 40, True),
+    )
+    attempts = (Attempt(1, "c1", 1, 0.5, 1.0, 0.1, "ok", 2.0, ()),)
+    return RampRun(way, RampShape(10.0, 30.0), 0.1, attempts, moments)
 
 
 def killed(*, replication: bool) -> Failure:
@@ -110,7 +138,7 @@ def test_the_page_needs_nothing_from_elsewhere(records: dict[str, RunRecord]) ->
     text = page(records)
     assert not re.search(r"<(script|link|img|iframe)\b", text)
     assert not re.search(r"(?:href|src)=[\"']?https?:", text.replace("xlink:href", "href"))
-    assert text.count("<svg") == 5
+    assert text.count("<svg") == 8
 
 
 def test_every_shift_is_on_the_page_with_its_reason(records: dict[str, RunRecord]) -> None:

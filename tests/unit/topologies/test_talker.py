@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from topologies.load import exchanges
+from topologies.load.talker import REPORT_S
 
 PATIENCE_S = 20.0
 CONNECTIONS = 20
@@ -179,26 +180,33 @@ def test_a_broken_connection_is_told_with_its_reason(
 
 
 def test_an_answer_that_came_while_the_talker_was_stopped_is_no_silence(tmp_path: Path) -> None:
+    timeout_s = 1.0
     asked, stopped = threading.Semaphore(0), threading.Event()
 
     def answer_later(sock: socket.socket) -> None:
+        sequence = 2
         asked.release()
         stopped.wait(PATIENCE_S)
-        sock.sendall(b"b1 2\n")
-        wait_for_more(sock)
+        with contextlib.suppress(ConnectionResetError):  # the client ends first
+            sock.sendall(b"b1 2\n")
+            while sock.recv(100):
+                sequence += 1
+                sock.sendall(b"b1 %d\n" % sequence)
 
     with (
         backend(answer_later) as port,
-        program(*talker(tmp_path, port, "--answer-timeout", "3")) as client,
+        program(*talker(tmp_path, port, "--answer-timeout", str(timeout_s))) as client,
     ):
-        for _ in range(CONNECTIONS):
-            assert asked.acquire(timeout=PATIENCE_S)
+        assert asked.acquire(timeout=PATIENCE_S)
         client.send_signal(signal.SIGSTOP)
+        stopped_s = time.monotonic()
         stopped.set()
-        time.sleep(3.5)
+        # Long enough that the talker, when it goes on, looks first for who has been silent.
+        while time.monotonic() < stopped_s + 1.2 * max(timeout_s, REPORT_S):
+            time.sleep(0.05)
         client.send_signal(signal.SIGCONT)
         for report in lines(client):
-            if report["kind"] == "talk" and int(str(report["answers"])) >= 2 * CONNECTIONS:
+            if report["kind"] == "talk" and int(str(report["answers"])) >= 3 * CONNECTIONS:
                 break
         end(client)
     assert {life.how for life in exchanges.lives([tmp_path / "c1.events"]).values()} == {None}

@@ -1,0 +1,63 @@
+"""The API's paths about destinations: demand, copies, redirects; failing copies; the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from controller.graph.files import to_json
+from controller.serve import destination_schemas as schemas
+from controller.serve.control import Control, Destinations
+from controller.serve.problems import ApiError
+
+Answers = Callable[[Any], Response]
+Described = Callable[..., dict[int | str, dict[str, Any]]]
+
+
+def destination_paths(
+    control: Control, prefix: str, answers: Answers, described: Described
+) -> APIRouter:
+    """The paths about destinations."""
+    api = APIRouter(prefix=prefix)
+
+    @api.get("/destinations", responses=described(schemas.DestinationsState, 404), tags=["read"])
+    async def destinations() -> Response:
+        """Demand by location, copies, redirects and what they achieved, and why all of it."""
+        return answers(_own(control).state())
+
+    @api.post(
+        "/destinations/copies",
+        responses=described(schemas.DestinationsState, 404, 413, 415, 422),
+        tags=["control"],
+    )
+    async def copies(request: schemas.CopyRequest) -> Response:
+        """Say that a copy fails, or is well again. New connections leave a failing one at once."""
+        own = _own(control)
+        try:
+            own.mark(request.service, request.site, request.failed)
+        except KeyError as error:
+            what, _, known = str(error.args[0]).partition(": ")
+            raise ApiError(404, "unknown-copy", "No such copy", what, known) from error
+        return answers(own.state())
+
+    @api.get("/graph", responses=described(schemas.GraphForm, 404), tags=["read"])
+    async def graph() -> Response:
+        """Destinations, resources, locations, and links with their costs."""
+        return Response(to_json(_own(control).graph()), media_type="application/json")
+
+    return api
+
+
+def _own(control: Control) -> Destinations:
+    if control.destinations is None:
+        raise ApiError(
+            404,
+            "no-destinations",
+            "No destinations configured",
+            "this controller makes no copies of services",
+            "add the section destinations to its configuration and start it again",
+        )
+    return control.destinations

@@ -1,0 +1,1 @@
+"""Peers that a forecast has to beat, each fitted and asked in the same run on the same origins."""

@@ -1,0 +1,1 @@
+"""Breach prediction on recorded, ramped and simulated loads, against simple rules."""

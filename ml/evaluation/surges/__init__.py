@@ -1,0 +1,1 @@
+"""Surge detection on recorded loads, injected surges and NAB."""

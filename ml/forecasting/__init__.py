@@ -1,0 +1,1 @@
+"""Quantile forecasts of any metric: inputs, trees, online correction, cold start."""

@@ -1,0 +1,1 @@
+"""The life of trained models: versions, contests, drift, when to train again."""

@@ -1,0 +1,1 @@
+"""Surges, seen as they begin: streaming detection in constant time and memory."""

@@ -1,0 +1,59 @@
+"""Several processes on one file, some of which are killed, stopped, or never come back."""
+
+from __future__ import annotations
+
+import pytest
+
+from topologies.bench.addresses.chaos import Settings, run
+from topologies.bench.addresses.ledger import Account, Held, judge
+
+
+def test_no_address_is_had_by_two_or_lost_while_processes_are_killed_and_stopped() -> None:
+    told = run(
+        Settings(
+            operations=4_000,
+            workers=3,
+            threads=6,
+            tokens=300,
+            look_s=2.0,
+            gap_s=1.0,
+            event_s=0.3,
+            long_pause_s=4.0,
+        )
+    )
+    assert told.operations >= 4_000
+    assert told.duplicates == []
+    assert told.early == []
+    assert told.lost == []
+    assert told.faults == []
+    assert told.oldest_leak_s <= 60
+
+
+@pytest.fixture
+def accounts(tmp_path_factory: pytest.TempPathFactory) -> list[Account]:
+    """What one had from 1 s to 5 s another gets at 7 s."""
+    directory = tmp_path_factory.mktemp("ledgers")
+    first, second = Account(directory / "one"), Account(directory / "two")
+    first.past.append(Held("a", "10.0.0.1", 7, 1.0, ended_s=5.0))
+    second.past.append(Held("b", "10.0.0.1", 9, 7.0))
+    return [first, second]
+
+
+def test_the_judge_sees_nothing_wrong_with_one_after_the_other(accounts: list[Account]) -> None:
+    verdict = judge(accounts, {}, cool_s=1.0)
+    assert verdict.duplicates + verdict.early + verdict.faults == ()
+
+
+def test_the_judge_sees_a_duplicate(accounts: list[Account]) -> None:
+    accounts[0].past[0].ended_s = 8.0
+    assert "a had it when b got it" in judge(accounts, {}, cool_s=1.0).duplicates[0]
+    accounts[0].past[0].ended_s = None
+    assert judge(accounts, {}, cool_s=1.0).duplicates
+    assert judge(accounts, {accounts[0].path: 6.0}, cool_s=1.0).duplicates == ()
+
+
+def test_the_judge_sees_early_reuse_and_changed_answers(accounts: list[Account]) -> None:
+    assert "2.000 s after a" in judge(accounts, {}, cool_s=3.0).early[0]
+    accounts[0].path.write_text("1.0 t? c\n2.0 t! c 10.0.0.2 3\n3.0 t? c\n4.0 t! c 10.0.0.3 4\n")
+    accounts[0].read()
+    assert "then 10.0.0.3" in judge(accounts, {}, cool_s=1.0).faults[0]

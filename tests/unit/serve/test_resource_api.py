@@ -1,0 +1,151 @@
+"""What a person gets of API and command line about resources and comparisons: a real daemon without switches."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from controller import daemon
+from controller.cli import app
+from controller.config import load
+from controller.daemon import Controller
+from controller.serve import resource_schemas as schemas
+from controller.serve.host import serve
+from harness.yaml_fabric import running_yaml
+
+PATIENCE_S = 30.0
+RESOURCES = """\
+resources:
+  period_s: 0.2
+  devices:
+  - name: r1
+    capacity: {cpu_cores: 1}
+    place: {group: umbra-no-such-group/r1}
+    shadows:
+    - {name: shadow, switch: r2, place: {group: umbra-no-such-group/r2}}
+  policies:
+  - name: routers
+    base: {cpu_cores: 1, memory_mib: 100, network_mbps: 100}
+"""
+
+
+def run(url: str, *arguments: str) -> Result:
+    """The command, asking that daemon."""
+    return CliRunner().invoke(app, [*arguments, "--api", url])
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A daemon with one device, whose groups nobody has made."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    file = tmp_path_factory.mktemp("resources") / "umbra.yaml"
+    file.write_text(running_yaml(0.2, port) + RESOURCES)
+    config = load(file)
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def main() -> None:
+        await serve(Controller(config), config.api, "1.2.3", stop)
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
+    patch = pytest.MonkeyPatch()
+    patch.setattr(daemon, "FIRST_CONTACT_S", 0.1)  # no switch will come
+    thread.start()
+    try:
+        base = f"http://127.0.0.1:{port}"
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not turned(base):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        yield base
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(PATIENCE_S)
+        loop.close()
+        patch.undo()
+
+
+def turned(base: str) -> bool:
+    try:
+        answer = httpx.get(f"{base}/api/v1/resources", trust_env=False)
+    except httpx.TransportError:
+        return False
+    return answer.is_success and answer.json()["turns"] > 0
+
+
+def get(url: str, path: str) -> Any:
+    return httpx.get(f"{url}/api/v1/{path}", trust_env=False).json()
+
+
+def test_a_device_that_cannot_be_read_is_shown_as_unknown_with_the_reason_in_the_state(
+    url: str,
+) -> None:
+    state = get(url, "resources")
+    schemas.ResourcesState.model_validate(state)
+    (device,) = state["devices"]
+    assert (device["name"], device["use"], device["share_pct"]) == ("r1", None, 0)
+    assert device["shadows"][0]["switch"] == "r2"
+    assert "umbra-no-such-group/r1" in get(url, "state")["troubles"]["use of r1"]
+    shown = run(url, "resources")
+    assert shown.exit_code == 0, shown.output
+    assert "nothing is known of it yet" in shown.output
+    assert json.loads(run(url, "resources", "--json").output)["devices"] == state["devices"]
+
+
+def test_decisions_of_a_device_that_is_not_managed_are_refused_with_those_that_are(
+    url: str,
+) -> None:
+    shown = run(url, "resources", "decisions", "--device", "r9")
+    assert shown.exit_code == 1
+    assert "r9 is no device of resources.devices; there are r1" in " ".join(shown.output.split())
+    assert json.loads(run(url, "resources", "decisions", "--json").output) == []
+
+
+def test_a_comparison_with_a_variant_that_is_not_there_is_refused(url: str) -> None:
+    schemas.ComparisonsState.model_validate(get(url, "ab"))
+    assert "no comparison runs" in run(url, "ab").output
+    shown = run(url, "ab", "start", "r1", "r2", "--shares", "5,25")
+    assert shown.exit_code == 1
+    assert "r2 is not connected" in " ".join(shown.output.split())
+    shown = run(url, "ab", "stop", "r1")
+    assert "no comparison with r1 runs" in " ".join(shown.output.split())
+    shown = run(url, "ab", "start", "r1", "r2", "--shares", "five")
+    assert shown.exit_code == 2
+
+
+def test_a_policy_with_an_error_is_told_with_file_line_and_key(tmp_path: Path) -> None:
+    file = tmp_path / "umbra.yaml"
+    wrong = RESOURCES.replace("name: routers", "name: routers\n    back_pct: 90")
+    file.write_text(running_yaml(0.2, 1) + wrong)
+    for command in (["resources", "check"], ["check"]):
+        shown = CliRunner().invoke(app, [*command, str(file)])
+        assert shown.exit_code == 1
+        line = next(n for n, t in enumerate(file.read_text().splitlines(), 1) if "back_pct" in t)
+        assert f"line {line}" in shown.output or f":{line}" in shown.output
+        assert "resources.policies[0].back_pct" in shown.output
+    file.write_text(running_yaml(0.2, 1) + RESOURCES)
+    shown = CliRunner().invoke(app, ["resources", "check", str(file)])
+    assert shown.output.strip() == "policy routers (forecast-only): r1"
+
+
+def test_a_record_that_is_none_cannot_be_replayed(tmp_path: Path) -> None:
+    file = tmp_path / "day.jsonl"
+    shown = CliRunner().invoke(app, ["resources", "replay", str(file)])
+    assert shown.exit_code == 2
+    file.write_text("{}\n")
+    shown = CliRunner().invoke(app, ["resources", "replay", str(file)])
+    assert shown.exit_code == 2
+    assert "line 1: this is no recorded cycle" in " ".join(shown.output.split())

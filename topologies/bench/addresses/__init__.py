@@ -1,0 +1,1 @@
+"""`umbra bench addresses`: its parts, and the programs they start."""

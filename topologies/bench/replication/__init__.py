@@ -1,0 +1,1 @@
+"""`umbra bench replication`: two routers with real replication between them, and conntrackd beside them."""

@@ -1,0 +1,1 @@
+"""`umbra bench store`: speed and faults of each telemetry store."""
