@@ -44,9 +44,9 @@ class Checkpoints:
     def _run(self) -> None:
         while True:
             self._wanted.wait()
+            self._wanted.clear()  # before the look at `_ending`: `close` sets that one first
             if self._ending.wait(PERIOD_S):
                 return
-            self._wanted.clear()
             # A checkpoint that fails has moved nothing: the log still has it, and the next one tries again.
             with contextlib.suppress(sqlite3.Error, OSError):
                 _, pages, _ = self._checkpoint("PASSIVE")

@@ -6,17 +6,14 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from controller.act.program import default_files
-from controller.act.resources import Allocator
 from controller.config import parse
 from controller.daemon import Controller
-from controller.model.resources import NO_LIMIT, NOTHING
 from topologies.clos import ClosSpec, ServiceSpec, configuration
 from topologies.load.analysis import Traffic
 from topologies.load.run import LoadRun
@@ -24,7 +21,7 @@ from topologies.net import Network
 from topologies.ramps import RampShape
 
 PRIMARY, VARIANT = "r1", "r2"
-SLOW_CORES = 0.03
+SLOW_MS = 10.0  # what its cables add, each way
 PATIENCE_S = 60.0
 SHAPE = RampShape(60.0, 60.0, calm_s=12.0, rise_s=0.5, hold_s=0.5, fall_s=0.5, after_s=0.5)
 RULES = {
@@ -38,8 +35,11 @@ RULES = {
 }
 
 
-def fabric_config(directory: Path) -> dict[str, Any]:
-    """r1 serves; r2 runs another program, which here is the same under another name."""
+def fabric_config(directory: Path, *, slow: bool) -> dict[str, Any]:
+    """r1 serves; r2 runs another program, which here is the same under another name.
+
+    A slow one has longer cables: little CPU would also keep it from telling its counters in time.
+    """
     own = default_files()
     program = json.loads(own.json.read_text(encoding="utf-8"))
     program["program"] = "a variant of umbra.p4"
@@ -66,6 +66,9 @@ def fabric_config(directory: Path) -> dict[str, Any]:
     for switch in config["switches"]:
         if switch["name"] == VARIANT:
             switch["p4"] = {"json": str(directory / "variant.json"), "p4info": str(own.p4info)}
+    for link in config["links"]:
+        if slow and any(end.startswith(f"{VARIANT}:") for end in (link["a"], link["b"])):
+            link["delay_ms"] = SLOW_MS
     return config
 
 
@@ -78,20 +81,15 @@ async def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) ->
 
 async def compared(kind: str, directory: Path, *, slow: bool) -> tuple[dict[str, Any], Traffic]:
     """The comparison as it ended, or as it stood when the load was over, and what clients saw."""
-    config = fabric_config(directory)
-    with Network(config, kind, directory, limits={}) as network:
+    config = fabric_config(directory, slow=slow)
+    with Network(config, kind, directory) as network:
         controller = Controller(parse(yaml.safe_dump(config)))
         running = asyncio.create_task(controller.run())
         try:
             status = controller.driver.status
             await until(lambda: all(one.reconciled for one in status().values()))
-            if slow:
-                limit = Allocator({VARIANT: network.places()[VARIANT]})
-                limit.set(VARIANT, replace(NO_LIMIT, cpu_cores=SLOW_CORES), NOTHING)
             service = config["services"][0]
-            # A slow variant may be slow to tell, too: its probes come back late.
-            shape = replace(SHAPE, calm_s=2.5 * SHAPE.calm_s) if slow else SHAPE
-            planned = shape.planned(1, 1, service["address"], service["port"])
+            planned = SHAPE.planned(1, 1, service["address"], service["port"])
             load = LoadRun(network, config, planned, directory / "load")
             await asyncio.to_thread(load.start)
             controller.ab.start(PRIMARY, VARIANT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from controller.pool import Full, Pool, Refused, Unavailable
 from controller.pool.batch import Batch
+from controller.pool.checkpoints import Checkpoints
 from harness.pools import POD, assign
 
 
@@ -124,3 +126,31 @@ def test_a_thread_that_is_interrupted_while_it_waits_keeps_nobody_waiting(pool: 
     first.join()
     assert third.result(10).address == "10.0.0.1"
     assert not second.done()
+
+
+class _SetAsItTimesOut(threading.Event):
+    """Its first wait ends by time, and somebody sets it before the waiting thread has gone on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self.waited.is_set():
+            return super().wait(timeout)
+        self.waited.set()
+        assert super().wait(10.0)
+        time.sleep(0.05)  # whoever set it goes on
+        return False
+
+
+def test_checkpoints_end_although_they_were_about_to_begin(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "pool.db")
+    ending = _SetAsItTimesOut()
+    checkpoints._ending = ending
+    checkpoints.committed()
+    assert ending.waited.wait(10.0)
+    closing = threading.Thread(target=checkpoints.close, daemon=True)
+    closing.start()
+    closing.join(10.0)
+    assert not closing.is_alive()
