@@ -365,14 +365,9 @@ class Cycle:
     @contextmanager
     def _part(self, name: str) -> Iterator[None]:
         start_s = time.perf_counter()
-        try:
+        with self._troubles.within(name):
             yield
-        except Exception as error:
-            self._troubles.fail(name, error)
-        else:
-            self._troubles.end(name)
-        finally:
-            self._parts_ms[name] = (time.perf_counter() - start_s) * 1000
+        self._parts_ms[name] = (time.perf_counter() - start_s) * 1000
 
 
 def _foreseen(view: RouterView, outlook: Outlook | None) -> RouterView:

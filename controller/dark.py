@@ -85,13 +85,10 @@ class Comparison:
         series: Sequence[Series],
         dark: Sequence[Dark],
     ) -> None:
-        try:
+        with self._troubles.within("dark models"):
             block = await self._run(self._observe, now_s, values, forecasts, series, dark)
             if block is not None:
                 await self._judge(block, now_s)
-            self._troubles.end("dark models")
-        except Exception as error:
-            self._troubles.fail("dark models", error)
 
     def _observe(
         self,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 LOG = logging.getLogger(__name__)
@@ -38,3 +40,13 @@ class Troubles:
         if self.open.get(name) != what and not isinstance(error, TimeoutError | OSError):
             LOG.error("%s failed", name, exc_info=error)
         self.begin(name, what)
+
+    @contextmanager
+    def within(self, name: str) -> Iterator[None]:
+        """A part of the loop. Its failure is this trouble, and the loop goes on; without one the trouble is over."""
+        try:
+            yield
+        except Exception as error:
+            self.fail(name, error)
+        else:
+            self.end(name)

@@ -65,11 +65,8 @@ class Upkeep:
             for name in names:
                 if not self._driver.status()[name].up:
                     continue
-                try:
+                with self._troubles.within(f"scan {name}"):
                     await self._driver.scan(name, pause_s=SCAN_PAUSE_S)
-                    self._troubles.end(f"scan {name}")
-                except Exception as error:
-                    self._troubles.fail(f"scan {name}", error)
 
     async def reconcile(self, done: Callable[[str], None]) -> None:
         """Try again where a connected switch could not be brought to the plan; `done` is told."""

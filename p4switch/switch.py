@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from types import TracebackType
 
 from finsy.proto import p4i, p4r
 
@@ -92,12 +91,7 @@ class Switch:
     def __enter__(self) -> Switch:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def inject(self, port: int, packet: bytes) -> Outputs:

@@ -7,8 +7,9 @@ from html import escape
 
 from matplotlib.axes import Axes
 
+from ml.page_plots import svg
 from topologies.bursts import Bursts
-from topologies.plots import panels, svg
+from topologies.plots import panels
 
 WARM, COLD, HELD, BURST = "#2e7d32", "#c2570c", "#1769aa", "#f3ecd9"
 

@@ -4,19 +4,14 @@ umbra said.
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import matplotlib
-
-matplotlib.use("svg")
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ml.page_plots import svg
 from topologies.load.analysis import live, per_second, sampled
 from topologies.record import Prediction, RunRecord
 
@@ -27,36 +22,10 @@ STEP_S = 0.2
 WIDTH_IN = 10.5
 FORECAST_HORIZON_S = 10.0
 
-matplotlib.rcParams.update(
-    {
-        "font.family": "sans-serif",
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.color": "#e3e6ea",
-        "grid.linewidth": 0.7,
-        "axes.titlesize": 10,
-        "axes.titleweight": "bold",
-        "svg.fonttype": "none",
-        "svg.hashsalt": "umbra",
-    }
-)
-
 
 def colour(router: str, routers: Sequence[str]) -> str:
     """The router's colour, the same in every plot."""
     return COLOURS.get(router) or SPARE_COLOURS[list(routers).index(router) % len(SPARE_COLOURS)]
-
-
-def svg(figure: Figure) -> str:
-    """The figure as an <svg> element that scales with the page."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
-    plt.close(figure)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    return re.sub(r'width="[^"]*pt" height="[^"]*pt"', 'width="100%"', text, count=1)
 
 
 def panels(rows: int, columns: int, height_in: float) -> tuple[Figure, list[list[Axes]]]:

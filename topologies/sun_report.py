@@ -7,8 +7,9 @@ from html import escape
 
 from matplotlib.axes import Axes
 
+from ml.page_plots import svg
 from topologies.load.analysis import percentile
-from topologies.plots import panels, svg
+from topologies.plots import panels
 from topologies.sun import Mode, Sun
 from topologies.sun_load import FALL, RISE, STAY, WAKES
 

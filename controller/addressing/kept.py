@@ -56,18 +56,14 @@ class Kept:
             if not gone and not new:
                 return
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
+                with self._connection:
+                    self._connection.execute("BEGIN IMMEDIATE")
                     self._connection.executemany(
                         f"DELETE FROM {self._table} WHERE {self._name} = ?", gone
                     )
                     self._connection.executemany(
                         f"INSERT OR REPLACE INTO {self._table} VALUES (?, ?)", new
                     )
-                    self._connection.execute("COMMIT")
-                except BaseException:
-                    self._connection.execute("ROLLBACK")
-                    raise
             except (sqlite3.Error, OSError) as error:
                 raise self._error(error) from error
             self._kept = dict(texts)

@@ -15,10 +15,9 @@ from controller.commands.console import (
     TokenOption,
     daemon,
     fail,
-    get,
-    out,
+    overview,
     post,
-    print_json,
+    show,
 )
 
 comparisons = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
@@ -33,21 +32,12 @@ class MetricName(StrEnum):
     REFUSALS = "refusals"
 
 
-@comparisons.callback()
-def shown(
-    context: typer.Context,
-    api: ApiOption = API_DEFAULT,
-    token_file: TokenOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show comparisons: shares, both arms, intervals that hold at all times, verdicts."""
-    if context.invoked_subcommand is not None:
-        return
-    state = get(daemon(api, token_file), "ab")
-    if as_json:
-        print_json(state)
-    else:
-        out().print(resource_tables.comparisons(state))
+overview(
+    comparisons,
+    "ab",
+    resource_tables.comparisons,
+    "Show comparisons: shares, both arms, intervals that hold at all times, verdicts.",
+)
 
 
 @comparisons.command(epilog="Example: umbra ab start r1 r1b --shares 1,5,25 --better-on latency")
@@ -77,7 +67,7 @@ def start(
         "better_on": None if better_on is None else better_on.value,
         "longest_s": longest_s,
     }
-    _print(post(daemon(api, token_file), "ab/start", body), as_json)
+    show(post(daemon(api, token_file), "ab/start", body), as_json, resource_tables.comparison)
 
 
 @comparisons.command(epilog="Example: umbra ab stop r1")
@@ -88,7 +78,8 @@ def stop(
     as_json: JsonOption = False,
 ) -> None:
     """End a comparison; new connections go to the primary alone. Connections that exist stay where they are."""
-    _print(post(daemon(api, token_file), "ab/stop", {"primary": primary}), as_json)
+    found = post(daemon(api, token_file), "ab/stop", {"primary": primary})
+    show(found, as_json, resource_tables.comparison)
 
 
 def _shares(text: str) -> list[float]:
@@ -96,10 +87,3 @@ def _shares(text: str) -> list[float]:
         return [float(one) for one in text.split(",")]
     except ValueError:
         fail(f"--shares {text}: write percentages such as 1,5,25", 2)
-
-
-def _print(found: Any, as_json: bool) -> None:
-    if as_json:
-        print_json(found)
-    else:
-        out().print(resource_tables.comparison(found))

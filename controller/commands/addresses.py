@@ -17,6 +17,7 @@ from controller.commands.console import (
     out,
     post,
     print_json,
+    say,
 )
 from controller.model import AddressState
 
@@ -47,10 +48,7 @@ def take(
     body: dict[str, Any] = {"subdivision": subdivision, "owner": owner, "profile": profile}
     body |= {"reserved": reserved, "family": 6 if ipv6 else None, "host": host}
     taken = post(daemon(api, token_file), "addresses/take", body)
-    if as_json:
-        print_json(taken)
-    else:
-        out().print(address_tables.taken(taken), soft_wrap=True)
+    say(taken, as_json, address_tables.taken(taken))
 
 
 @address.command(epilog="Example: umbra address release 10.64.0.7 web-17")
@@ -67,12 +65,8 @@ def release(
     """End the instance and its grant; the address cools down before anybody gets it again."""
     body = {"address": address, "owner": owner, "sequence": sequence}
     found = post(daemon(api, token_file), "addresses/release", body)
-    if as_json:
-        print_json(found)
-    elif found["released"]:
-        out().print(f"{address} cools down")
-    else:
-        out().print(f"{address} was released before")
+    told = "cools down" if found["released"] else "was released before"
+    say(found, as_json, f"{address} {told}")
 
 
 @address.command(epilog="Example: umbra address reserve pod-a 10.64.0.9 --owner db-1")
@@ -89,12 +83,8 @@ def reserve(
     """Keep an address for one owner, who takes it with --reserved, or from everybody. A warm one goes cold."""
     body = {"subdivision": subdivision, "address": address, "owner": owner}
     found = post(daemon(api, token_file), "addresses/reserve", body)
-    if as_json:
-        print_json(found)
-    elif owner is None:
-        out().print(f"{found['address']} is kept from everybody")
-    else:
-        out().print(f"{found['address']} is kept for {owner}")
+    told = "from everybody" if owner is None else f"for {owner}"
+    say(found, as_json, f"{found['address']} is kept {told}")
 
 
 @address.command(epilog="Example: umbra address unreserve pod-a 10.64.0.9")
@@ -108,12 +98,11 @@ def unreserve(
     """Give a reservation up; if the address is in use, it stays its owner's until the release."""
     body = {"subdivision": subdivision, "address": address}
     found = post(daemon(api, token_file), "addresses/unreserve", body)
-    if as_json:
-        print_json(found)
-    elif found["state"] == AddressState.GRANTED:
-        out().print(f"{found['address']} stays {found['owner']}'s until its release")
+    if found["state"] == AddressState.GRANTED:
+        told = f"stays {found['owner']}'s until its release"
     else:
-        out().print(f"{found['address']} is {found['state']}: no longer reserved")
+        told = f"is {found['state']}: no longer reserved"
+    say(found, as_json, f"{found['address']} {told}")
 
 
 @address.command("list", epilog="Example: umbra address list --subdivision pod-a --state held")

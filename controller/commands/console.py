@@ -70,6 +70,14 @@ def show(value: Any, as_json: bool, draw: Callable[[Any], RenderableType]) -> No
         out().print(draw(value))
 
 
+def say(value: Any, as_json: bool, line: RenderableType) -> None:
+    """`value` as JSON, or the line that tells of it."""
+    if as_json:
+        print_json(value)
+    else:
+        out().print(line, soft_wrap=True)
+
+
 def fail(message: str, exit_code: int) -> NoReturn:
     """One clear line on stderr, and the end."""
     err().print("umbra:", message, style="red")

@@ -13,10 +13,9 @@ from controller.commands.console import (
     JsonOption,
     TokenOption,
     daemon,
-    get,
-    out,
+    overview,
     post,
-    print_json,
+    say,
 )
 
 destinations = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
@@ -24,21 +23,12 @@ ServiceArgument = Annotated[str, typer.Argument(metavar="SERVICE", help="whose c
 SiteArgument = Annotated[str, typer.Argument(metavar="SITE", help="where it is")]
 
 
-@destinations.callback()
-def listed(
-    context: typer.Context,
-    api: ApiOption = API_DEFAULT,
-    token_file: TokenOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show demand by location, copies of services, redirects, what these achieved, and why."""
-    if context.invoked_subcommand is not None:
-        return
-    state = get(daemon(api, token_file), "destinations")
-    if as_json:
-        print_json(state)
-    else:
-        out().print(destination_tables.destinations(state))
+overview(
+    destinations,
+    "destinations",
+    destination_tables.destinations,
+    "Show demand by location, copies of services, redirects, what these achieved, and why.",
+)
 
 
 @destinations.command(epilog="Example: umbra destinations fail web east")
@@ -70,8 +60,5 @@ def _mark(
 ) -> None:
     body = {"service": service, "site": site, "failed": failed}
     state = post(daemon(api, token_file), "destinations/copies", body)
-    if as_json:
-        print_json(state)
-    else:
-        told = "fails" if failed else "is well again"
-        out().print(f"{service}'s copy at {site} {told}", soft_wrap=True)
+    told = "fails" if failed else "is well again"
+    say(state, as_json, f"{service}'s copy at {site} {told}")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from controller.commands.configured import configured
 from controller.commands.console import JsonOption, fail, out, print_json
 from controller.commands.tables import table
-from controller.config import ConfigError, load
 from controller.graph.graph import Graph, GraphError, LinkKind, NodeKind
 
 if TYPE_CHECKING:  # matplotlib and networkx take their time to load: only these commands pay for it
@@ -108,10 +108,7 @@ def _store(config: Path) -> Iterator[GraphStore]:
     """Of the configuration; every GraphError ends the command with its text."""
     from controller.graph.stores import open_graph
 
-    try:
-        section = load(config, check_files=False).destinations
-    except ConfigError as error:
-        fail(str(error), 1)
+    section = configured(config, check_files=False).destinations
     if section is None:
         fail(f"{config} has no section destinations: there is no graph", 1)
     try:

@@ -21,6 +21,7 @@ from controller.commands.console import (
     get,
     out,
     print_json,
+    show,
 )
 from controller.model import Kind
 
@@ -60,11 +61,8 @@ def routers(
     as_json: JsonOption = False,
 ) -> None:
     """Show the service routers: connections, thresholds, shifts and forecasts."""
-    rows = get(daemon(api, token_file), "routers")
-    if as_json:
-        print_json(rows)
-    else:
-        out().print(tables.routers(rows, horizon_s))
+    found = get(daemon(api, token_file), "routers")
+    show(found, as_json, lambda rows: tables.routers(rows, horizon_s))
 
 
 def decisions(

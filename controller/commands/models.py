@@ -20,6 +20,7 @@ from controller.commands.console import (
     out,
     post,
     print_json,
+    say,
 )
 
 models = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
@@ -102,10 +103,7 @@ def rollback(
 
 
 def _said(state: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(state)
-    else:
-        out().print(f"{state['serving']} serves", soft_wrap=True)
+    say(state, as_json, f"{state['serving']} serves")
 
 
 def _state(directory: Path | None, api: str, token_file: Path | None) -> dict[str, Any]:

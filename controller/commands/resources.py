@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from controller.commands import resource_tables
+from controller.commands.configured import configured
 from controller.commands.console import (
     API_DEFAULT,
     ApiOption,
@@ -19,29 +20,21 @@ from controller.commands.console import (
     fail,
     get,
     out,
+    overview,
     print_json,
+    show,
 )
-from controller.config import ConfigError, load
 from controller.plan.resources.rules import policy_of
 
 resources = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
 
 
-@resources.callback()
-def shown(
-    context: typer.Context,
-    api: ApiOption = API_DEFAULT,
-    token_file: TokenOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show devices, what they use and will use, their shadows with what they were given, and the pre-warming queue."""
-    if context.invoked_subcommand is not None:
-        return
-    state = get(daemon(api, token_file), "resources")
-    if as_json:
-        print_json(state)
-    else:
-        out().print(resource_tables.resources(state))
+overview(
+    resources,
+    "resources",
+    resource_tables.resources,
+    "Show devices, what they use and will use, their shadows with what they were given, and the pre-warming queue.",
+)
 
 
 @resources.command(epilog="Example: umbra resources decisions --device r1 --limit 5")
@@ -54,10 +47,7 @@ def decisions(
 ) -> None:
     """Show what was decided for devices, newest first, and why."""
     found = get(daemon(api, token_file), "resources/decisions", device=device, limit=limit)
-    if as_json:
-        print_json(found)
-    else:
-        out().print(resource_tables.decisions(found))
+    show(found, as_json, resource_tables.decisions)
 
 
 @resources.command(epilog="Example: umbra resources check umbra.yaml")
@@ -65,12 +55,7 @@ def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="the configuration")],
 ) -> None:
     """Check the configuration with its scaling policies, offline. Exit code 1 names file, line and key."""
-    try:
-        config = load(file)
-    except ConfigError as error:
-        err().print(str(error), style="red")
-        raise typer.Exit(1) from None
-    section = config.resources
+    section = configured(file).resources
     if section is None:
         fail(f"{file} has no section resources: add one (docs/resource-shadowing.md)", 1)
     policies = section.planned()

@@ -19,9 +19,8 @@ from controller.commands.console import (
     err,
     fail,
     get,
-    out,
     post,
-    print_json,
+    say,
 )
 
 POLL_S = 0.2
@@ -111,8 +110,5 @@ def _text(move: dict[str, Any] | None) -> str:
 
 def _end(state: dict[str, Any], as_json: bool, said: str | None) -> None:
     """said: what it is now; None while it is under way."""
-    if as_json:
-        print_json(state)
-    else:
-        now = f" {said}" if said else f": {_text(state['move'])}"
-        out().print(f"{state['name']}{now}", soft_wrap=True)
+    now = f" {said}" if said else f": {_text(state['move'])}"
+    say(state, as_json, f"{state['name']}{now}")

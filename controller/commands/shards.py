@@ -17,7 +17,7 @@ from controller.commands.console import (
     out,
     overview,
     post,
-    print_json,
+    say,
 )
 
 shards = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
@@ -47,7 +47,4 @@ def compact(
             out().print(address_tables.moves(found["moves"]))
         typer.confirm("These shards give no more addresses. Go on?", abort=True)
     moves = post(client, "shards/compact", {"id": plan})
-    if as_json:
-        print_json(moves)
-    else:
-        out().print(f"{len(moves)} shards are being moved", soft_wrap=True)
+    say(moves, as_json, f"{len(moves)} shards are being moved")

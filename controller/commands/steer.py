@@ -15,9 +15,8 @@ from controller.commands.console import (
     TokenOption,
     daemon,
     fail,
-    out,
     post,
-    print_json,
+    say,
 )
 
 
@@ -68,17 +67,14 @@ def weight(
         shift_pct = int(text)
     path = f"routers/{quote(router, safe='')}/weight"
     answer = post(daemon(api, token_file), path, {"shift_pct": shift_pct})
-    if as_json:
-        print_json(answer)
-    elif shift_pct is None:
-        out().print(f"{router}: the planner decides again; {answer['shift_pct']:g} % shifted now")
+    if shift_pct is None:
+        told = f"the planner decides again; {answer['shift_pct']:g} % shifted now"
     else:
-        out().print(
-            f"{router}: {shift_pct} % of its new connections are to go to its shadows, from the "
-            f"next cycle on (umbra decisions --router {router} tells what came of it; "
-            f"umbra weight {router} auto undoes it)",
-            soft_wrap=True,
+        told = (
+            f"{shift_pct} % of its new connections are to go to its shadows, from the next cycle on "
+            f"(umbra decisions --router {router} tells what came of it; umbra weight {router} auto undoes it)"
         )
+    say(answer, as_json, f"{router}: {told}")
 
 
 def dry_run(
@@ -93,9 +89,6 @@ def dry_run(
 
 
 def _say(answer: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(answer)
-        return
     if answer["frozen"]:
         frozen = "all routers are frozen"
     elif answer["frozen_routers"]:
@@ -103,4 +96,4 @@ def _say(answer: dict[str, Any], as_json: bool) -> None:
     else:
         frozen = "nothing is frozen"
     written = "dry run: nothing is written" if answer["dry_run"] else "decisions are written"
-    out().print(f"{frozen}; {written}")
+    say(answer, as_json, f"{frozen}; {written}")

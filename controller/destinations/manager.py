@@ -403,10 +403,5 @@ class DestinationManager:
 
     @contextlib.asynccontextmanager
     async def _part(self, name: str) -> AsyncIterator[None]:
-        trouble = f"destinations: {name}"
-        try:
+        with self._troubles.within(f"destinations: {name}"):
             yield
-        except Exception as error:
-            self._troubles.fail(trouble, error)
-        else:
-            self._troubles.end(trouble)

@@ -69,13 +69,9 @@ class InstanceLog:
         marks = ", ".join("?" * 11)
         with self._lock:
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
+                with self._connection:
+                    self._connection.execute("BEGIN IMMEDIATE")
                     self._connection.executemany(f"INSERT INTO instances VALUES ({marks})", rows)
-                    self._connection.execute("COMMIT")
-                except BaseException:
-                    self._connection.execute("ROLLBACK")
-                    raise
             except (sqlite3.Error, OSError) as error:
                 raise self._error(error) from error
 

@@ -302,10 +302,5 @@ class ResourceManager:
 
     @contextlib.asynccontextmanager
     async def _part(self, name: str) -> AsyncIterator[None]:
-        trouble = f"resources: {name}"
-        try:
+        with self._troubles.within(f"resources: {name}"):
             yield
-        except Exception as error:
-            self._troubles.fail(trouble, error)
-        else:
-            self._troubles.end(trouble)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -13,19 +13,17 @@ from fastapi.responses import Response
 from controller.model import Address, AddressState
 from controller.pool.errors import Full, PoolError, Unavailable, Unknown
 from controller.serve import address_schemas as schemas
+from controller.serve.answers import answers, described
 from controller.serve.control import Addressing, Control
 from controller.serve.problems import ApiError
+from controller.serve.section import configured
 
-Answers = Callable[[Any], Response]
-Described = Callable[..., dict[int | str, dict[str, Any]]]
 MOST = 10_000
 
 
-def address_paths(
-    control: Control, prefix: str, answers: Answers, described: Described
-) -> APIRouter:
+def address_paths(control: Control) -> APIRouter:
     """The paths about addresses."""
-    api = APIRouter(prefix=prefix)
+    api = APIRouter()
 
     @api.get(
         "/addresses", responses=described(schemas.AddressList, 404, 409, 422, 503), tags=["read"]
@@ -118,15 +116,9 @@ def address_paths(
 
 
 def _own(control: Control) -> Addressing:
-    if control.addressing is None:
-        raise ApiError(
-            404,
-            "no-addresses",
-            "No addresses configured",
-            "this controller manages no addresses",
-            "add the section addresses to its configuration and start it again",
-        )
-    return control.addressing
+    return configured(
+        control.addressing, "addresses", "manages no addresses", "the section addresses"
+    )
 
 
 def _row(own: Addressing, one: Address) -> dict[str, Any]:
@@ -145,7 +137,8 @@ def _answered() -> Iterator[None]:
 def _refused(error: PoolError) -> ApiError:
     """What the pool says, as "what: remedy"."""
     what, _, remedy = str(error).rpartition(": ")
-    kinds = {Unknown: (404, "unknown-address", "No such thing")} | {
+    kinds: dict[type[PoolError], tuple[int, str, str]] = {
+        Unknown: (404, "unknown-address", "No such thing"),
         Full: (409, "addresses-full", "No address left"),
         Unavailable: (503, "addresses-unavailable", "Cannot be served now"),
     }

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from controller.graph.files import to_json
 from controller.serve import destination_schemas as schemas
+from controller.serve.answers import answers, described
 from controller.serve.control import Control, Destinations
 from controller.serve.problems import ApiError
-
-Answers = Callable[[Any], Response]
-Described = Callable[..., dict[int | str, dict[str, Any]]]
+from controller.serve.section import configured
 
 
-def destination_paths(
-    control: Control, prefix: str, answers: Answers, described: Described
-) -> APIRouter:
+def destination_paths(control: Control) -> APIRouter:
     """The paths about destinations."""
-    api = APIRouter(prefix=prefix)
+    api = APIRouter()
 
     @api.get("/destinations", responses=described(schemas.DestinationsState, 404), tags=["read"])
     async def destinations() -> Response:
@@ -52,12 +46,9 @@ def destination_paths(
 
 
 def _own(control: Control) -> Destinations:
-    if control.destinations is None:
-        raise ApiError(
-            404,
-            "no-destinations",
-            "No destinations configured",
-            "this controller makes no copies of services",
-            "add the section destinations to its configuration and start it again",
-        )
-    return control.destinations
+    return configured(
+        control.destinations,
+        "destinations",
+        "makes no copies of services",
+        "the section destinations",
+    )

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from controller.serve import model_schemas, schemas
+from controller.serve.answers import answers, described
 from controller.serve.control import Control, ModelRefused
-from controller.serve.problems import ApiError
-
-Answers = Callable[[Any], Response]
-Described = Callable[..., dict[int | str, dict[str, Any]]]
+from controller.serve.problems import ApiError, of_text
 
 
-def model_paths(control: Control, prefix: str, answers: Answers, described: Described) -> APIRouter:
+def model_paths(control: Control) -> APIRouter:
     """The paths about models."""
-    api = APIRouter(prefix=prefix)
+    api = APIRouter()
 
     @api.get("/models", responses=described(model_schemas.ModelsState), tags=["read"])
     async def models() -> Response:
@@ -55,5 +50,4 @@ def model_paths(control: Control, prefix: str, answers: Answers, described: Desc
 
 
 def _refused(error: ModelRefused) -> ApiError:
-    what, _, remedy = str(error).partition("; ")
-    return ApiError(409, "model-refused", "Model refused", what, remedy or "umbra models lists all")
+    return of_text(409, "model-refused", "Model refused", str(error), "umbra models lists all")

@@ -71,6 +71,12 @@ def unknown_router(name: str, known: list[str]) -> ApiError:
     )
 
 
+def of_text(status: int, slug: str, title: str, text: str, remedy: str = "") -> ApiError:
+    """The problem that `text` tells of as "what; remedy". remedy: when it names none."""
+    detail, _, told = text.partition("; ")
+    return ApiError(status, slug, title, detail, told or remedy)
+
+
 def _of_http(error: HTTPException, request: Request) -> ApiError:
     remedies = {
         400: ("invalid-request", "Request does not fit", "send one JSON object as the body"),

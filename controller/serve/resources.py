@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from controller.ab.comparisons import ComparisonRefused
 from controller.serve import resource_schemas as schemas
+from controller.serve.answers import answers, described
 from controller.serve.control import Control, Resources
-from controller.serve.problems import ApiError
+from controller.serve.problems import ApiError, of_text
+from controller.serve.section import configured
 
-Answers = Callable[[Any], Response]
-Described = Callable[..., dict[int | str, dict[str, Any]]]
 MOST = 500
 
 
-def resource_paths(
-    control: Control, prefix: str, answers: Answers, described: Described
-) -> APIRouter:
+def resource_paths(control: Control) -> APIRouter:
     """The paths about resources and comparisons."""
-    api = APIRouter(prefix=prefix)
+    api = APIRouter()
 
     @api.get("/resources", responses=described(schemas.ResourcesState, 404), tags=["read"])
     async def resources() -> Response:
@@ -42,8 +39,7 @@ def resource_paths(
         try:
             return answers(_own(control).decisions(limit, device))
         except KeyError as error:
-            what, _, remedy = str(error.args[0]).partition("; ")
-            raise ApiError(404, "unknown-device", "No such device", what, remedy) from error
+            raise of_text(404, "unknown-device", "No such device", error.args[0]) from error
 
     @api.get("/ab", responses=described(schemas.ComparisonsState), tags=["read"])
     async def comparisons() -> Response:
@@ -86,17 +82,10 @@ def resource_paths(
 
 
 def _own(control: Control) -> Resources:
-    if control.resources is None:
-        raise ApiError(
-            404,
-            "no-resources",
-            "No resources configured",
-            "this controller manages no resources of devices",
-            "add resources.devices to its configuration and start it again",
-        )
-    return control.resources
+    return configured(
+        control.resources, "resources", "manages no resources of devices", "resources.devices"
+    )
 
 
 def _refused(error: ComparisonRefused) -> ApiError:
-    what, _, remedy = str(error).partition("; ")
-    return ApiError(409, "comparison-refused", "Cannot be done now", what, remedy)
+    return of_text(409, "comparison-refused", "Cannot be done now", str(error))

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from controller.serve import problems, shadow_schemas
+from controller.serve.answers import answers, described
 from controller.serve.control import Control
 
-Answers = Callable[[Any], Response]
-Described = Callable[..., dict[int | str, dict[str, Any]]]
 
-
-def shadow_paths(
-    control: Control, prefix: str, answers: Answers, described: Described
-) -> APIRouter:
+def shadow_paths(control: Control) -> APIRouter:
     """The paths that only look at shadows."""
-    api = APIRouter(prefix=prefix, tags=["read"])
+    api = APIRouter(tags=["read"])
 
     @api.get("/shadows", responses=described(list[shadow_schemas.AssignmentState]))
     async def shadows() -> Response:

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-
-import matplotlib
-
-matplotlib.use("svg")
 
 import matplotlib.dates as dates
 import matplotlib.pyplot as plt
@@ -20,27 +14,11 @@ from matplotlib.ticker import MaxNLocator
 
 from ml.backtesting.figures import Figures, relative_loss_over_time
 from ml.backtesting.replay import Replay
+from ml.page_plots import svg
 from ml.series import Floats
 
 BLUE, ORANGE, GREY, RED = "#1769aa", "#c2570c", "#5b6875", "#c62828"
 WIDTH_IN = 10.0
-
-matplotlib.rcParams.update(
-    {
-        "font.family": "sans-serif",
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.color": "#e3e6ea",
-        "grid.linewidth": 0.7,
-        "axes.titlesize": 10,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "svg.fonttype": "none",
-        "svg.hashsalt": "umbra",
-    }
-)
 
 
 def ratios(found: Figures) -> str:
@@ -169,16 +147,6 @@ def duration(seconds: float) -> str:
 def moments(times_s: Floats | Sequence[float]) -> Floats:
     """Unix seconds as matplotlib's dates."""
     return np.asarray(times_s, dtype=np.float64) / 86400.0
-
-
-def svg(figure: Figure) -> str:
-    """The figure as an <svg> element that scales with the page."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
-    plt.close(figure)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    return re.sub(r'width="[^"]*pt" height="[^"]*pt"', 'width="100%"', text, count=1)
 
 
 def _dates(plot: Axes) -> None:

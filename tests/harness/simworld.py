@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from controller.act.fabric import FabricDriver
 from controller.config import Config, parse
@@ -87,6 +87,15 @@ class World:
         controller.subscribe(self.events.append)
         self.controller = controller
         return controller
+
+    async def lived(self, story: Callable[[Self], Awaitable[None]]) -> Self:
+        """Start the controller, let the story happen, and end the controller."""
+        await self.controller.start()
+        try:
+            await story(self)
+        finally:
+            await self.close()
+        return self
 
     async def turns(self, number: int) -> None:
         for _ in range(number):

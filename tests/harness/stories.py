@@ -23,18 +23,12 @@ Before = Callable[[str, Scan], Awaitable[None]]
 def play(directory: Path, story: Story, more: str = MORE) -> World:
     """Three routers, all heard, and what then happens to them."""
 
-    async def run() -> World:
-        world = World(directory, calm, more)
-        await world.controller.start()
-        try:
-            await until(lambda: all_heard(world))
-            await story(world)
-        finally:
-            await world.close()
-        return world
+    async def heard(world: World) -> None:
+        await until(lambda: all_heard(world))
+        await story(world)
 
     with interrupted_after(HUNG_S):
-        return asyncio.run(run())
+        return asyncio.run(World(directory, calm, more).lived(heard))
 
 
 @contextmanager

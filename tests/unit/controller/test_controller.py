@@ -21,16 +21,7 @@ Story = Callable[[World], Awaitable[None]]
 
 
 def play(directory: Path, rate: Rate, story: Story, more: str = "") -> World:
-    async def run() -> World:
-        world = World(directory, rate, more)
-        await world.controller.start()
-        try:
-            await story(world)
-        finally:
-            await world.close()
-        return world
-
-    return asyncio.run(run())
+    return asyncio.run(World(directory, rate, more).lived(story))
 
 
 def overload(time_s: float) -> float:

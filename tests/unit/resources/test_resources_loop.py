@@ -32,16 +32,8 @@ def play(
     *,
     capacity: int = 4000,
 ) -> DeviceWorld:
-    async def run() -> DeviceWorld:
-        world = DeviceWorld(directory, rate, more, monkeypatch, capacity=capacity)
-        await world.controller.start()
-        try:
-            await story(world)
-        finally:
-            await world.close()
-        return world
-
-    return asyncio.run(run())
+    world = DeviceWorld(directory, rate, more, monkeypatch, capacity=capacity)
+    return asyncio.run(world.lived(story))
 
 
 def hill(time_s: float) -> float:

@@ -85,6 +85,22 @@ def test_health_says_degraded_while_switches_are_missing(api: httpx.Client) -> N
     assert health["version"] == "1.2.3"
 
 
+@pytest.mark.parametrize(
+    ("path", "slug", "key"),
+    [
+        ("addresses", "no-addresses", "section addresses"),
+        ("destinations", "no-destinations", "section destinations"),
+        ("resources", "no-resources", "resources.devices"),
+    ],
+)
+def test_what_is_not_configured_is_answered_with_the_key_to_add(
+    api: httpx.Client, path: str, slug: str, key: str
+) -> None:
+    problem = api.get(path).json()
+    assert (problem["status"], problem["type"]) == (404, f"urn:umbra:{slug}")
+    assert key in problem["remedy"]
+
+
 def test_a_service_starts_with_all_its_shares_on_its_primaries(api: httpx.Client) -> None:
     (service,) = api.get("services").json()
     assert service["shares"] == [{"edge": "e1", "router": "r1", "pct": 100}]

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,67 +11,35 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from controller import daemon
 from controller.cli import app
 from controller.config import load
-from controller.daemon import Controller
 from controller.serve import destination_schemas as schemas
-from controller.serve.host import serve
 from harness.destinations import DESTINATIONS_YAML, SITES_YAML
-
-PATIENCE_S = 30.0
+from harness.served import free_port, served
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The address of a daemon that turns, and its configuration."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, Path]]:
+    """A client of a daemon that turns, and its configuration."""
     file = tmp_path_factory.mktemp("destinations") / "umbra.yaml"
-    head = f"cycle: {{period_s: 0.2}}\napi: {{port: {port}}}\n"
+    head = f"cycle: {{period_s: 0.2}}\napi: {{port: {free_port()}}}\n"
     own = DESTINATIONS_YAML.replace("period_s: 1.0", "period_s: 0.2")
     file.write_text(head + SITES_YAML + own)
-    config = load(file)
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def main() -> None:
-        await serve(Controller(config), config.api, "1.2.3", stop)
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
-    patch = pytest.MonkeyPatch()
-    patch.setattr(daemon, "FIRST_CONTACT_S", 0.1)  # no switch will come
-    thread.start()
-    url = f"http://127.0.0.1:{port}"
-    deadline_s = time.monotonic() + PATIENCE_S
-    try:
-        with httpx.Client(base_url=f"{url}/api/v1/", trust_env=False) as client:
-            while not turning(client):
-                assert time.monotonic() < deadline_s
-                time.sleep(0.05)
-        yield url, file
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(PATIENCE_S)
-        loop.close()
-        patch.undo()
+    with served(load(file), turning) as client:
+        yield client, file
 
 
 def turning(client: httpx.Client) -> bool:
-    try:
-        return bool(client.get("destinations").json().get("turns", 0) > 1)
-    except httpx.TransportError:
-        return False
+    return bool(client.get("destinations").json().get("turns", 0) > 1)
 
 
 @pytest.fixture
-def api(place: tuple[str, Path]) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{place[0]}/api/v1/", trust_env=False) as client:
-        yield client
+def api(place: tuple[httpx.Client, Path]) -> httpx.Client:
+    return place[0]
 
 
-def umbra(url: str, *arguments: str) -> Result:
+def umbra(api: httpx.Client, *arguments: str) -> Result:
+    url = str(api.base_url.copy_with(path="/"))
     return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "160", "UMBRA_API": url})
 
 
@@ -105,30 +69,32 @@ def test_an_unknown_copy_is_refused_with_those_that_there_may_be(api: httpx.Clie
     assert "web at east" in answer.json()["remedy"]
 
 
-def test_the_commands_say_the_same(place: tuple[str, Path]) -> None:
-    shown = umbra(place[0], "destinations")
+def test_the_commands_say_the_same(api: httpx.Client) -> None:
+    shown = umbra(api, "destinations")
     assert shown.exit_code == 0
     assert "Demand" in shown.stdout
     assert "Standby copies" in shown.stdout
-    plain = json.loads(umbra(place[0], "destinations", "--json").stdout)
+    plain = json.loads(umbra(api, "destinations", "--json").stdout)
     assert schemas.DestinationsState.model_validate(plain)
-    told = umbra(place[0], "destinations", "fail", "web", "east")
+    told = umbra(api, "destinations", "fail", "web", "east")
     assert told.stdout == "web's copy at east fails\n"
-    assert umbra(place[0], "destinations", "well", "web", "east").exit_code == 0
-    assert umbra(place[0], "destinations", "fail", "web", "north").exit_code == 1
+    assert umbra(api, "destinations", "well", "web", "east").exit_code == 0
+    assert umbra(api, "destinations", "fail", "web", "north").exit_code == 1
 
 
-def test_the_graph_goes_into_files_and_back(place: tuple[str, Path], tmp_path: Path) -> None:
-    url, config = place
+def test_the_graph_goes_into_files_and_back(
+    place: tuple[httpx.Client, Path], tmp_path: Path
+) -> None:
+    api, config = place
     for name in ("graph.json", "graph.graphml"):
         file = str(tmp_path / name)
-        done = umbra(url, "graph", "export", file, "--config", str(config))
+        done = umbra(api, "graph", "export", file, "--config", str(config))
         assert done.exit_code == 0, done.output
-        done = umbra(url, "graph", "import", file, "--yes", "--config", str(config))
+        done = umbra(api, "graph", "import", file, "--yes", "--config", str(config))
         assert "0 nodes and links written, 0 taken out" in done.stdout
-    shown = json.loads(umbra(url, "graph", "show", "--json", "--config", str(config)).stdout)
+    shown = json.loads(umbra(api, "graph", "show", "--json", "--config", str(config)).stdout)
     assert shown["nodes"] == {"destination": 1, "location": 2, "resource": 3, "site": 2}
-    done = umbra(url, "graph", "picture", str(tmp_path / "g.svg"), "--config", str(config))
+    done = umbra(api, "graph", "picture", str(tmp_path / "g.svg"), "--config", str(config))
     assert done.exit_code == 0
     assert (tmp_path / "g.svg").read_bytes().startswith(b"<?xml")
 
@@ -136,6 +102,6 @@ def test_the_graph_goes_into_files_and_back(place: tuple[str, Path], tmp_path: P
 def test_without_the_section_the_graph_has_no_place(tmp_path: Path) -> None:
     file = tmp_path / "umbra.yaml"
     file.write_text(SITES_YAML)
-    done = umbra("http://127.0.0.1:1", "graph", "show", "--config", str(file))
+    done = CliRunner().invoke(app, ["graph", "show", "--config", str(file)])
     assert done.exit_code == 1
     assert "has no section destinations" in done.output

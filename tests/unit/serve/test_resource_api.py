@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,15 +12,12 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from controller import daemon
 from controller.cli import app
 from controller.config import load
-from controller.daemon import Controller
 from controller.serve import resource_schemas as schemas
-from controller.serve.host import serve
+from harness.served import free_port, served
 from harness.yaml_fabric import running_yaml
 
-PATIENCE_S = 30.0
 RESOURCES = """\
 resources:
   period_s: 0.2
@@ -48,41 +41,15 @@ def run(url: str, *arguments: str) -> Result:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A daemon with one device, whose groups nobody has made."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
     file = tmp_path_factory.mktemp("resources") / "umbra.yaml"
-    file.write_text(running_yaml(0.2, port) + RESOURCES)
+    file.write_text(running_yaml(0.2, free_port()) + RESOURCES)
     config = load(file)
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def main() -> None:
-        await serve(Controller(config), config.api, "1.2.3", stop)
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
-    patch = pytest.MonkeyPatch()
-    patch.setattr(daemon, "FIRST_CONTACT_S", 0.1)  # no switch will come
-    thread.start()
-    try:
-        base = f"http://127.0.0.1:{port}"
-        deadline_s = time.monotonic() + PATIENCE_S
-        while not turned(base):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.05)
-        yield base
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(PATIENCE_S)
-        loop.close()
-        patch.undo()
+    with served(config, turned):
+        yield f"http://127.0.0.1:{config.api.port}"
 
 
-def turned(base: str) -> bool:
-    try:
-        answer = httpx.get(f"{base}/api/v1/resources", trust_env=False)
-    except httpx.TransportError:
-        return False
+def turned(client: httpx.Client) -> bool:
+    answer = client.get("resources")
     return answer.is_success and answer.json()["turns"] > 0
 
 

@@ -7,7 +7,6 @@ does not sync the disk.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shutil
@@ -15,8 +14,8 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
+from topologies.bench.built import Built
 from topologies.bench.progress import Progress
 from topologies.ending import end
 from topologies.load.analysis import percentile
@@ -53,26 +52,15 @@ class Exchanges:
     latencies_ms: list[float]
 
 
-class Kea:
+class Kea(Built):
     """The server, in a namespace of its own; use as a context manager."""
 
     def __init__(self, directory: Path, threads: int) -> None:
+        super().__init__()
         self._directory = directory / f"kea-{threads}"
         self._threads = threads
-        self._stack = contextlib.ExitStack()
         self._runs = 0
         self._client: NetworkSpace
-
-    def __enter__(self) -> Self:
-        try:
-            self._build()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
 
     def _build(self) -> None:
         self._directory.mkdir()

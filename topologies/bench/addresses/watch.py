@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from types import TracebackType
 from typing import Any, Self
 
 from topologies.bench.addresses.client import READY
@@ -31,12 +30,7 @@ class Watch:
             raise RuntimeError(f"the client did not start: {self._what}; see its log")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._program.kill()
         self._program.wait()
         if self._program.stdout is not None:

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from topologies.bench.built import Built
 from topologies.bench.replication.schedule import HOLD_S, Pace
 from topologies.bench.replication.tracking import track_connections
 from topologies.bench.segments import ethernet, segment
@@ -104,28 +105,17 @@ class Lives:
     cached: int  # connections that the standby took
 
 
-class Pair:
+class Pair(Built):
     """An active and a standby gateway, each a network namespace with conntrackd; use as a context manager."""
 
     def __init__(self, directory: Path) -> None:
+        super().__init__()
         self._directory = directory
-        self._stack = contextlib.ExitStack()
         self._spaces: list[NetworkSpace] = []
         self._ports = 0  # used so far: a port is never used twice
         self._active: socket.socket
         self.client: socket.socket
         self.server: socket.socket
-
-    def __enter__(self) -> Pair:
-        try:
-            self._build()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
 
     def _build(self) -> None:
         self._spaces = [self._stack.enter_context(NetworkSpace()) for _ in SYNC]

@@ -33,6 +33,7 @@ from controller.model import (
     Switch,
 )
 from controller.plan.fabric import fabric_plan
+from topologies.bench.built import Built
 from topologies.bench.fixture import CLIENT, SERVICE
 from topologies.single import SingleSwitch
 from topologies.tables import entries
@@ -146,7 +147,7 @@ class Repair:
     passes: int
 
 
-class Routers:
+class Routers(Built):
     """The pair, running and programmed; use as a context manager, in a network namespace of one's own."""
 
     def __init__(
@@ -159,6 +160,7 @@ class Routers:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         """`loop`: for the connections to the switches. It stays open: gRPC wants one for the whole process."""
+        super().__init__()
         self.primary = SingleSwitch(kind, 3, run_dir, device_id=1)
         self.shadow = SingleSwitch(kind, 3, run_dir, device_id=2)
         devices = {PRIMARY: self.primary, SHADOW: self.shadow}
@@ -175,23 +177,14 @@ class Routers:
         [row] = self._plan().node(SHADOW).primaries
         self._number = row.number
         self._loop = loop
-        self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> Routers:
-        try:
-            for device in (self.primary, self.shadow):
-                self._stack.enter_context(device)
-            self.primary.sockets.pop(BACKEND_SIDE).close()  # nobody looks at what comes there
-            self.driver.want(self._plan())
-            self._stack.callback(lambda: self.do(self.driver.stop()))
-            self.do(self._ready())
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def _build(self) -> None:
+        for device in (self.primary, self.shadow):
+            self._stack.enter_context(device)
+        self.primary.sockets.pop(BACKEND_SIDE).close()  # nobody looks at what comes there
+        self.driver.want(self._plan())
+        self._stack.callback(lambda: self.do(self.driver.stop()))
+        self.do(self._ready())
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run this on the event loop that the connections to the switches live on."""
