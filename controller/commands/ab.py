@@ -91,11 +91,11 @@ def stop(
     _print(post(daemon(api, token_file), "ab/stop", {"primary": primary}), as_json)
 
 
-def _shares(text: str) -> list[float]:
+def _shares(text: str) -> list[int]:
     try:
-        return [float(one) for one in text.split(",")]
+        return [int(one) for one in text.split(",")]
     except ValueError:
-        fail(f"--shares {text}: write percentages such as 1,5,25", 2)
+        fail(f"--shares {text}: write whole percents such as 1,5,25", 2)
 
 
 def _print(found: Any, as_json: bool) -> None:
