@@ -74,6 +74,7 @@ class Beside:
             cycle.seen.append(self.destinations.sampled)
             if resilience.health is not None:
                 resilience.health.on_trip.append(self.destinations.answered)
+        self._limited = resources.limited(config, recorder, troubles)
         self.resources = resources.make(
             config,
             fabric,
@@ -81,6 +82,7 @@ class Beside:
             resilience.stand_ins.away,
             cycle,
             recorder,
+            self._limited,
             troubles,
             clock,
         )
@@ -91,6 +93,7 @@ class Beside:
             ArmProbes(fabric, driver, config.ab.probe_ms / 1000.0),
             lambda: cycle.counters,
             self._unfit,
+            self._shadows,
             cycle.order,
             lambda: cycle.state.ordered.get(AB, {}),
             recorder.comparison,
@@ -110,6 +113,7 @@ class Beside:
 
     async def recall(self, in_force: InForce) -> None:
         """Before the first plan of the fabric: what an earlier run left, and the slot sets that the switches have.
+        Limits of shadows that are configured no longer are lifted, unless this is a dry run.
 
         Raises AddressingError and DestinationError.
         """
@@ -117,6 +121,9 @@ class Beside:
             await self.addressing.recall()
         if self.destinations is not None:
             await self.destinations.recall(in_force)
+        self._limited.recall(await self._recorder.meta(resources.LIMITED))
+        if self._cycle.dry is None:
+            await self._limited.lift_removed()
         if self.resources is not None:
             await resources.recall(
                 self.resources,
@@ -154,9 +161,11 @@ class Beside:
         if self.resources is not None:
             await self.resources.close()
 
+    def _shadows(self) -> frozenset[str]:
+        return self.resources.reserved() if self.resources is not None else frozenset()
+
     def _reserved(self) -> frozenset[str]:
-        own = self.resources.reserved() if self.resources is not None else frozenset()
-        return own | self.ab.variants()
+        return self._shadows() | self.ab.variants()
 
     def _unfit(self, router: str) -> str | None:
         """Why a router cannot take connections now."""

@@ -22,11 +22,11 @@ from controller.driver import make_driver
 from controller.events import Listener, NodeFailed, NodeRecovered, Publisher
 from controller.learning import Learning
 from controller.memory import Memory
-from controller.model import Decision, Kind, Outcome
+from controller.orders import Orders
 from controller.plan.fabric import slot_set_id
 from controller.plan.routes_memory import continued
 from controller.plan.routes_shares import shares
-from controller.plan.routes_state import RoutesState, with_freeze, with_manual
+from controller.plan.routes_state import RoutesState
 from controller.recorder import Recorder
 from controller.resilience import Resilience
 from controller.shadowing import Shadowing
@@ -38,7 +38,6 @@ from ml.calendars.events import PlannedEvent
 LOG = logging.getLogger(__name__)
 
 FIRST_CONTACT_S = 5.0  # how long a start waits for all switches before it goes on with those there
-EVERYTHING = "*"  # the router of a decision that is about all of them
 
 
 class Controller:
@@ -64,6 +63,7 @@ class Controller:
         self.cycle = Cycle(
             config, self.fabric, self.driver, self.recorder, self._publisher, self.troubles, clock
         )
+        self.orders = Orders(self.cycle, self.recorder, clock)
         self.learning = Learning(
             config, self.cycle, self.recorder, self._publisher, self.troubles, clock
         )
@@ -103,8 +103,6 @@ class Controller:
         self._ended = asyncio.Event()
         self._running = False
         self._failed: set[str] = set()
-        self._orders = 0
-        self._early: list[Callable[[RoutesState], RoutesState]] = []  # orders before the start
         self._dry_asked: bool | None = None  # by a person, in this run or an earlier one
         self._started = False
 
@@ -167,8 +165,7 @@ class Controller:
                     seen[service.id] = {label: labels.count(label) for label in {*labels}}
         cycle, away = self.cycle, self.cycle.away
         state = continued(state, seen, cycle.services, cycle.labels, away)
-        for order in self._early:  # the API is there before the switches are
-            state = order(state)
+        state = self.orders.begin(state)
         self._started = True
         cycle.state = state
         dry = self.config.cycle.dry_run if self._dry_asked is None else self._dry_asked
@@ -261,11 +258,13 @@ class Controller:
 
     def freeze(self, router: str | None = None) -> None:
         """Change no share of this router, or of any, until unfrozen. KeyError if there is none."""
-        self._order(Kind.FREEZE, router, lambda state: with_freeze(state, router, True))
+        self._known(router)
+        self.orders.freeze(router)
 
     def unfreeze(self, router: str | None = None) -> None:
         """Undo freeze; None frees every router."""
-        self._order(Kind.UNFREEZE, router, lambda state: with_freeze(state, router, False))
+        self._known(router)
+        self.orders.unfreeze(router)
 
     def manual_weight(self, router: str, shift_pct: int | None) -> None:
         """Set a router's shift by hand from the next cycle on; None gives it back to the planner.
@@ -273,7 +272,7 @@ class Controller:
         KeyError for an unknown router, ValueError beyond 0..100.
         """
         self._known(router)
-        self._change(lambda state: with_manual(state, router, shift_pct))
+        self.orders.manual_weight(router, shift_pct)
 
     def drain(self, router: str) -> None:
         """Take a router out of service without losing a connection; it goes on in the background.
@@ -319,39 +318,9 @@ class Controller:
         if not self._started:
             raise ValueError("the controller is still starting; ask again in a few seconds")
 
-    def _known(self, router: str) -> None:
-        if router not in self.cycle.labels:
+    def _known(self, router: str | None) -> None:
+        if router is not None and router not in self.cycle.labels:
             raise KeyError(f"there is no router {router}: {', '.join(self.cycle.labels)}")
-
-    def _order(
-        self, kind: Kind, router: str | None, change: Callable[[RoutesState], RoutesState]
-    ) -> None:
-        if router is not None:
-            self._known(router)
-        cycle, now_s = self.cycle, self._clock()
-        self._change(change)
-        shift = float(cycle.state.of(router).shift_pct) if router is not None else 0.0
-        self._orders += 1
-        decision = Decision(
-            id=f"{int(now_s * 1000)}-{kind.value}-{self._orders}",
-            time_s=now_s,
-            kind=kind,
-            router=router if router is not None else EVERYTHING,
-            shift_before_pct=shift,
-            shift_after_pct=shift,
-            shadows=(),
-            trigger="freeze",
-            reason=f"a person asked to {kind.value} {router or 'every router'}",
-        )
-        self.recorder.decision(decision, Outcome(decision.id, (), (), None), now_s)
-
-    def _change(self, change: Callable[[RoutesState], RoutesState]) -> None:
-        cycle = self.cycle
-        cycle.state = change(cycle.state)
-        if cycle.dry is not None:
-            cycle.dry = change(cycle.dry)
-        if not self._started:
-            self._early.append(change)
 
     async def _recall(self) -> RoutesState:
         """What an earlier run remembered."""

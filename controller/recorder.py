@@ -107,7 +107,7 @@ class Recorder:
 
     def resources(self, time_s: float, lines: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Decisions about devices' resources, and what earlier ones came to: (subject, what is said of it)."""
-        self._thread.submit(self._note, time_s, lines)
+        self._thread.submit(self.audit.notes, time_s, lines)
 
     def comparison(self, time_s: float, what: Mapping[str, Any]) -> None:
         """A comparison began, changed its share, or ended."""
@@ -174,10 +174,6 @@ class Recorder:
         await loop.run_in_executor(self._thread, self.store.close)
         await loop.run_in_executor(self._thread, self.audit.close)
         self._thread.shutdown()
-
-    def _note(self, time_s: float, lines: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        for subject, what in lines:
-            self.audit.note(time_s, subject, what)
 
     def _flush(self, prune_s: float | None) -> None:
         self.audit.flush()

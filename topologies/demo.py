@@ -92,7 +92,7 @@ def _inside(
 ) -> int:
     """The demo inside its namespaces."""
     # What needs Mininet is loaded here: without it `run` still explains what to install.
-    from topologies.acts import bursts, failures, ramps, suns
+    from topologies.acts import BURST, FAILURE, RAMP, SUN
     from topologies.burst_act import BurstError
     from topologies.daemon import DaemonError
     from topologies.load.programs import LoadError
@@ -112,10 +112,10 @@ def _inside(
         }
         acts = Acts(
             records,
-            failures(console, kind, seed, directory.path),
-            bursts(console, kind, seed, directory.path),
-            suns(console, kind, seed, directory.path),
-            ramps(console, kind, seed, directory.path),
+            FAILURE.play(console, kind, seed, directory.path),
+            BURST.play(console, kind, seed, directory.path),
+            SUN.play(console, kind, seed, directory.path),
+            RAMP.play(console, kind, seed, directory.path),
         )
         _publish(console, acts, kind, seed, seconds, json_file, report_file)
     except KeyboardInterrupt:

@@ -66,7 +66,9 @@ class TwoSites(Running):
         self.controller.destinations.load(one for one in past if one.end_s <= now_s)
 
     def begin(self, plans: Mapping[str, Sequence[Planned]], directory: str = "load") -> LoadRun:
-        """Start connections, by client host; whoever calls ends them, and sets `load` to None."""
+        """Start connections, by client host; whoever calls ends them, and sets `load` to None. After an error they end
+        with the network.
+        """
         self.load = LoadRun(
             self.network, self.config, plans, self.directory / directory, interval_s=INTERVAL_S
         )

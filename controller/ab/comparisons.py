@@ -9,12 +9,23 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from controller.ab.probes import ArmProbes
 from controller.model import NodeCounters
-from controller.plan.ab import Arm, Block, Experiment, Rules, State, begin, report, share_pct, step
+from controller.plan.ab import (
+    Arm,
+    Block,
+    Experiment,
+    Rules,
+    State,
+    begin,
+    report,
+    share_pct,
+    step,
+    wait,
+)
 from controller.plan.ab.values import Metric
 
 LOG = logging.getLogger("umbra.ab")
@@ -36,6 +47,7 @@ class _Running:
     ordered_pct: float = 0.0  # of the planner's shares, as brought into force
     settled: bool = False  # the same share was in force since the last counts
     before: tuple[NodeCounters, NodeCounters] | None = None
+    probed: dict[str, Arm] = field(default_factory=dict)  # by router, since then
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -44,7 +56,8 @@ class _Running:
 
 class Comparisons:
     """base: service → router → percent of its new connections, in whole slots. counters: of the newest reading. fit:
-    why a router cannot take connections now, None when it can. in_force: what is ordered by now.
+    why a router cannot take connections now, None when it can. shadows: of devices (`resources.devices`). in_force:
+    what is ordered by now.
     """
 
     def __init__(
@@ -55,6 +68,7 @@ class Comparisons:
         probes: ArmProbes,
         counters: Callable[[], Mapping[str, NodeCounters]],
         fit: Callable[[str], str | None],
+        shadows: Callable[[], Collection[str]],
         order: Order,
         in_force: Callable[[], Mapping[str, Parts]],
         note: Note,
@@ -67,6 +81,7 @@ class Comparisons:
         self._routers = tuple(routers)
         self._counters = counters
         self._fit = fit
+        self._shadows = shadows
         self._order = order
         self._in_force = in_force
         self._note = note
@@ -161,6 +176,10 @@ class Comparisons:
             pct = share_pct(before, running.rules) if running.settled else math.nan
             seen = Block(now_s, pct, arms[primary], arms[variant])
             running.experiment = step(before, seen, running.rules)
+        else:  # routers that tell nothing new must not hold up its end
+            none = Arm()
+            so_far = (running.probed.get(name, none) for name in running.pair)
+            running.experiment = wait(before, Block(now_s, math.nan, *so_far), running.rules)
         after = running.experiment
         if after.state is not State.RUNNING:
             self._tell(running, after.state.value)
@@ -170,7 +189,9 @@ class Comparisons:
             self._tell(running, "raised")
 
     def _arms(self, running: _Running) -> dict[str, Arm] | None:
-        """Both arms since the last turn; None without new counts of both."""
+        """Both arms since the last counts; None without new ones of both."""
+        for name, arm in self.probes.collect(running.pair).items():
+            running.probed[name] = running.probed.get(name, Arm()) + arm
         counters = self._counters()
         found = tuple(counters.get(name) for name in running.pair)
         one, other = found
@@ -182,7 +203,7 @@ class Comparisons:
         ):
             return None
         running.before = (one, other)
-        probed = self.probes.collect(running.pair)
+        probed, running.probed = running.probed, {}
         if before is None:
             return None
         arms = {}
@@ -215,7 +236,7 @@ class Comparisons:
     def _slots(self, primary: str, pct: float) -> float:
         """The percent of a primary's base share that is nearest to `pct` in whole slots, at least one slot."""
         base = max((own.get(primary, 0.0) for own in self._base.values()), default=0.0)
-        if base <= 0:
+        if base <= 0 or pct <= 0:
             return pct
         return 100.0 * min(base, max(1, round(pct * base / 100.0))) / base
 
@@ -224,6 +245,9 @@ class Comparisons:
             if name not in self._routers:
                 known = ", ".join(self._routers)
                 raise ComparisonRefused(f"there is no router {name}; there are {known}")
+            if name in self._shadows():
+                what = f"{name} is a shadow of resources.devices, which gives it limits and traffic"
+                raise ComparisonRefused(f"{what}; name a router that is not, or take it out there")
         if self._dry():
             raise ComparisonRefused("a dry run writes nothing; end it first (umbra dry-run off)")
         serving = {name for own in self._base.values() for name, pct in own.items() if pct}
@@ -251,7 +275,9 @@ class Comparisons:
         self._ended = [*self._ended, ended][-KEPT:]
 
     def _report(self, running: _Running) -> dict[str, Any]:
-        return report(running.experiment, running.rules)
+        """With the share that the planner's is in whole slots."""
+        told = report(running.experiment, running.rules)
+        return told | {"share_pct": self._slots(told["primary"], told["share_pct"])}
 
     def _tell(self, running: _Running, what: str) -> None:
         told, now_s = self._report(running), self._clock()

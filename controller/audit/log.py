@@ -14,7 +14,7 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from io import FileIO
@@ -102,9 +102,16 @@ class AuditLog:
 
     def note(self, time_s: float, key: str, what: Mapping[str, Any]) -> None:
         """Append a line that is no routing decision: `what` under `key` (docs/audit.md lists them)."""
-        if key in ("time", "chain", "sequence", "previous", "hash"):
-            raise ValueError(f"{key} is a member of every line: name the subject otherwise")
-        self._put({"time": _iso(time_s), key: dict(what)})
+        self.notes(time_s, [(key, what)])
+
+    def notes(self, time_s: float, lines: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """The same for several lines, which go to the disk together."""
+        for key, what in lines:
+            if key in ("time", "chain", "sequence", "previous", "hash"):
+                raise ValueError(f"{key} is a member of every line: name the subject otherwise")
+            if len(self._waiting) >= self.settings.most_waiting:
+                self.flush()
+            self._put({"time": _iso(time_s), key: dict(what)})
         self.flush()
 
     def flush(self) -> None:

@@ -82,8 +82,8 @@ def stop(
     show(found, as_json, resource_tables.comparison)
 
 
-def _shares(text: str) -> list[float]:
+def _shares(text: str) -> list[int]:
     try:
-        return [float(one) for one in text.split(",")]
+        return [int(one) for one in text.split(",")]
     except ValueError:
-        fail(f"--shares {text}: write percentages such as 1,5,25", 2)
+        fail(f"--shares {text}: write whole percents such as 1,5,25", 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 ROOT: Path = ("destinations",)
 LOOKBACK_STEPS = 120  # that a forecast is made from
+SAMPLE_BYTES = 16  # of the access history, per cell and step
+MOST_HISTORY_MIB = 1024
 
 
 def check(config: Config) -> Iterator[Problem]:
@@ -59,6 +62,14 @@ def _numbers(section: Destinations) -> Iterator[Problem]:
             (*ROOT, "access", "keep_s"),
             f"{access.keep_s:g} s are fewer than {LOOKBACK_STEPS} steps of {access.step_s:g} s",
             "keep more, or make step_s shorter",
+        )
+    history_mib = access.cells * access.keep_s / access.step_s * SAMPLE_BYTES / 2**20
+    if history_mib > MOST_HISTORY_MIB:
+        yield Problem(
+            (*ROOT, "access"),
+            f"{access.cells} cells, each with keep_s / step_s = {access.keep_s / access.step_s:.0f} samples, take "
+            f"{math.ceil(history_mib)} MiB of memory, and {MOST_HISTORY_MIB} are allowed",
+            "keep fewer cells or a shorter time (keep_s), or make step_s longer",
         )
     if access.step_s < section.period_s:
         yield Problem(

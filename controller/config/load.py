@@ -19,6 +19,7 @@ from controller.config import (
     resource_checks,
 )
 from controller.config.errors import ConfigError, Path, Problem
+from controller.config.missing_files import missing_files
 from controller.config.sections import Config
 
 _FILES: tuple[Path, ...] = (
@@ -74,7 +75,7 @@ def parse(
         raise _error(file, problems, where) from None
     problems = checks.check(config)
     if check_files:
-        problems += checks.missing_files(config)
+        problems += missing_files(config)
         problems += calendars.problems(config, time.time())
     if problems:
         raise _error(file, problems, where)

@@ -30,7 +30,10 @@ class Adjusting:
         self._refused: dict[Copy, int] = {}
 
     def close(self, step: AccessStep, position: Position) -> Closed:
-        """What the next plan is told. Also tells the loop of routers where new connections are offered now."""
+        """What the next plan is told. Also tells the loop of routers where new connections are offered now.
+
+        position: what is really so, in a dry run as well.
+        """
         self.came_cps = {cell: count / self._step_s for cell, count in step.counts.items()}
         sight, now = self._sight, position.redirects.sites
         in_force = {cell: site for cell, site in self._since.items() if now.get(cell) == site}

@@ -44,20 +44,19 @@ class Graphing:
                 self._troubles.begin(TROUBLE, self._error)
             else:
                 self._troubles.end(TROUBLE)
-        if graph != self._written:
-            self._writing = self._thread.submit(self._write, graph)
+        self._writing = self._thread.submit(self._write, graph)
 
     async def close(self) -> None:
         """Write what is newest, and let go of the store."""
         loop = asyncio.get_running_loop()
-        if (
-            self.graph != self._written and self._error is None
-        ):  # a server that is away keeps nobody waiting
+        if self._error is None:  # a server that is away keeps nobody waiting
             await loop.run_in_executor(self._thread, self._write, self.graph)
         await loop.run_in_executor(self._thread, self._leave)
         self._thread.shutdown()
 
     def _write(self, graph: Graph) -> None:
+        if graph == self._written and self._error is None:
+            return
         try:
             if self._store is None:
                 self._store = self._connect(self._section)

@@ -15,6 +15,7 @@ from controller.destinations.errors import DestinationError
 from controller.destinations.graphing import Graphing
 from controller.destinations.latency import SiteLatencies
 from controller.destinations.manager import DestinationManager
+from controller.destinations.memory import DestinationMemory
 from controller.destinations.places import Places
 from controller.destinations.planning import Rules
 from controller.destinations.rows import RedirectRows
@@ -102,7 +103,7 @@ def make(
         DestinationSteps(recorder.destination, names),
         Graphing(section.graph, troubles, connect),
         troubles,
-        recorder,
+        DestinationMemory(recorder, troubles, access.step_s),
         clock,
         dry,
         routes,

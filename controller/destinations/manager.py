@@ -19,10 +19,12 @@ from typing import Any
 from controller.destinations.adjusting import Adjusting
 from controller.destinations.copies import as_configured, drained, prepared
 from controller.destinations.demand import DestinationDemand
+from controller.destinations.errors import UnknownCopy
 from controller.destinations.graphing import Graphing
+from controller.destinations.memory import DestinationMemory
 from controller.destinations.places import Places
 from controller.destinations.planning import NOTHING, Closed, Rules, Seen, merged, place, redirect
-from controller.destinations.position import Position, from_json, to_json
+from controller.destinations.position import Position
 from controller.destinations.rows import InForce, RedirectRows
 from controller.destinations.sight import Sight
 from controller.destinations.state import destinations_state, graph_now
@@ -32,7 +34,6 @@ from controller.destinations.writing import copy_shares
 from controller.graph.graph import Graph
 from controller.model import FabricPlan, SampledConnection
 from controller.observe.access import AccessStep
-from controller.observe.geo_database import GeoDatabaseError
 from controller.plan.redirects.state import Cell, Copy
 from controller.plan.routes_state import RoutesState
 from controller.trouble import Troubles
@@ -40,10 +41,7 @@ from ml.calendars.events import PlannedEvent
 
 WATCH_S = 0.05  # between looks whether a copy has failed
 WRITE = "redirect rows"
-DIGESTS = "digests for destinations"
-MEMORY = "destinations"  # in the store
 WRITES_KEPT = 200
-REMEMBER_S = 10.0  # between notes of what changes all the time
 
 
 class DestinationManager:
@@ -60,14 +58,14 @@ class DestinationManager:
         steps: DestinationSteps,
         graphing: Graphing,
         troubles: Troubles,
-        recorder: Any,
+        memory: DestinationMemory,
         clock: Callable[[], float],
         dry: Callable[[], bool],
         routes: Callable[[], RoutesState],
         *,
         period_s: float,
     ) -> None:
-        """recorder: `controller.recorder.Recorder`. routes: how the loop shifts shares of routers now."""
+        """routes: how the loop shifts shares of routers now."""
         self.steps = steps
         self.on_written: list[Callable[[Mapping[str, Any]], None]] = []
         self._rules = rules
@@ -79,7 +77,7 @@ class DestinationManager:
         self._rows = rows
         self._graphing = graphing
         self._troubles = troubles
-        self._recorder = recorder
+        self._memory = memory
         self._clock = clock
         self._dry = dry
         self._routes = routes
@@ -93,11 +91,8 @@ class DestinationManager:
         self._place_due = True
         self._closed: Closed | None = None  # told to the next redirects
         self._writes: deque[dict[str, Any]] = deque(maxlen=WRITES_KEPT)
-        self._remembered: object = None
-        self._remembered_s = 0.0
         self._turns = 0
         self._turn_ms = 0.0
-        self._ready = False
 
     @property
     def position(self) -> Position:
@@ -111,12 +106,7 @@ class DestinationManager:
 
     def sampled(self, connections: Iterable[SampledConnection]) -> None:
         """Digests of new connections, of any switch."""
-        try:
-            self._traffic.sampled(connections)
-        except GeoDatabaseError as error:  # whoever tells of digests has more to do than this
-            self._troubles.begin(DIGESTS, str(error))
-        else:
-            self._troubles.end(DIGESTS)
+        self._traffic.sampled(connections)
 
     def answered(self, edge: str, router: str, round_trip_ms: float) -> None:
         """A probe of a router came back to an edge."""
@@ -136,24 +126,19 @@ class DestinationManager:
         self._rows.start_from(in_force)
         self._latency_ms = self._sight.latencies.known()
         await self._traffic.locate(await self._places.look())
-        text = await self._recorder.meta(MEMORY)
-        step_s = self._traffic.history.settings.step_s
-        if text is not None:
-            try:
-                position, since_s, before_s = from_json(text)
-            except ValueError as error:
-                self._troubles.begin("recall destinations", f"{error}; starting without copies")
-            else:
-                copies = as_configured(position.copies, self._sight.routers)
-                self._position = replace(position, copies=copies)
-                self._demand.since_s.update(since_s)
-                if before_s == step_s:  # counts of longer or shorter steps are no history of these
-                    await self._traffic.recall(now_s)
+        remembered = await self._memory.recall()
+        if remembered is not None:
+            position, since_s, same_steps = remembered
+            copies = as_configured(position.copies, self._sight.routers)
+            self._position = replace(position, copies=copies)
+            self._demand.since_s.update(since_s)
+            if same_steps:  # counts of longer or shorter steps are no history of these
+                await self._traffic.recall(now_s)
         # The same redirects again, for the first comparison with the switches: nobody has failed yet.
         seen = self._seen(self._position, frozenset())
         _, self._position = redirect(self._rules, self._position, seen, now_s)
         self._lead(self._position)
-        self._ready = True
+        self._memory.ready = True
 
     async def run(self) -> None:
         """Turn the loop, and watch over the copies, until cancelled."""
@@ -181,7 +166,7 @@ class DestinationManager:
         async with self._part("access"):  # TPA
             step = await self._traffic.collect(now_s)
             if step is not None:  # DAM
-                self._closed = self._adjusting.close(step, self.position)
+                self._closed = self._adjusting.close(step, self._position)
         placing = self._sight.measured and not self._routes().frozen
         due = self._closed is not None or (self._place_due and placing)
         async with self._part("demand"):
@@ -199,7 +184,7 @@ class DestinationManager:
                 self._graphing.write(
                     await asyncio.to_thread(graph_now, self._rules, seen, position)
                 )
-        self._remember()
+        self._memory.remember(self._position, self._demand.since_s)
 
     def load(self, steps: Iterable[AccessStep]) -> None:
         """Load steps of the past, after those that are known already."""
@@ -212,14 +197,11 @@ class DestinationManager:
     def mark(self, service: str, site: str, failed: bool) -> None:
         """A person, or somebody's health check, says that a copy fails, or is well again.
 
-        KeyError for an unknown service or site.
+        UnknownCopy for a service or site where there can be none.
         """
         own = next((one for one in self._rules.destinations if one.name == service), None)
         if own is None or site not in own.sites:
-            known = ", ".join(
-                f"{one.name} at {', '.join(one.sites)}" for one in self._rules.destinations
-            )
-            raise KeyError(f"no copy of {service} can be at {site}: there may be {known or 'none'}")
+            raise UnknownCopy(service, site, self._rules.destinations)
         copy = own.service, site
         if (copy in self._position.marked) == failed:
             return
@@ -255,7 +237,7 @@ class DestinationManager:
 
     async def close(self) -> None:
         """Leave everything as it is: copies and redirects go on."""
-        self._remember(at_once=True)
+        self._memory.remember(self._position, self._demand.since_s, at_once=True)
         await self._demand.close()
         await self._graphing.close()
         self._places.close()
@@ -370,36 +352,25 @@ class DestinationManager:
         return self._seen(self.position, self._failed_now(self.position))
 
     def _seen(self, position: Position, failed: frozenset[Copy]) -> Seen:
+        installed = self._position.redirects.sites  # a dry run takes nothing from anybody
         return Seen(
             self._places.locations,
-            self._sight.resources(position.redirects.sites, self._came_cps(position)),
+            self._sight.resources(installed, self._came_cps(installed)),
             self._latency_ms,
             self._demand.cells_with(position.redirects.corrections),
             failed,
         )
 
-    def _came_cps(self, position: Position) -> Mapping[Cell, float]:
+    def _came_cps(self, cells: Iterable[Cell]) -> Mapping[Cell, float]:
         """New connections per second of late; until a step has ended, as an earlier run stored them."""
         came_cps = self._adjusting.came_cps
         if came_cps is None:
             history = self._traffic.history
-            came_cps = {cell: history.rate(cell, 1) for cell in position.redirects.sites}
+            came_cps = {cell: history.rate(cell, 1) for cell in cells}
         return came_cps
 
     def _failed_now(self, position: Position) -> frozenset[Copy]:
         return self._sight.failed(position.marked)
-
-    def _remember(self, *, at_once: bool = False) -> None:
-        """What the next run must know: when it changed, and what grows slowly now and then."""
-        if not self._ready:  # what an earlier run remembered stays
-            return
-        own, now_s = self._position, time.monotonic()
-        key = (own.copies, own.served, own.redirects.sites, own.marked)
-        if key == self._remembered and now_s < self._remembered_s + REMEMBER_S and not at_once:
-            return
-        self._remembered, self._remembered_s = key, now_s
-        step_s = self._traffic.history.settings.step_s
-        self._recorder.store.set_meta(MEMORY, to_json(own, self._demand.since_s, step_s))
 
     @contextlib.asynccontextmanager
     async def _part(self, name: str) -> AsyncIterator[None]:

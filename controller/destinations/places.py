@@ -27,28 +27,41 @@ class Places:
         self._database = database
         self._troubles = troubles
         self._looked_s = -math.inf
+        self._damage: str | None = None
 
     def due(self, now_s: float) -> bool:
-        """Whether there is another database file than the one in use. One that is broken leaves the old one in use."""
-        if self._database is None or abs(now_s - self._looked_s) < REFRESH_S:
+        """Whether there is another database file than the one in use, or this one has turned out to be damaged.
+
+        A new one that cannot be opened leaves the old one in use.
+        """
+        if self._database is None:
+            return False
+        found = self._database.damage != self._damage
+        if not found and abs(now_s - self._looked_s) < REFRESH_S:
             return False
         self._looked_s = now_s
         try:
             fresh = self._database.refresh()
         except GeoDatabaseError as error:
             self._troubles.begin(TROUBLE, str(error))
-            return False
-        self._troubles.end(TROUBLE)
-        return fresh
+            return found
+        self._tell()
+        return fresh or found
 
     async def look(self) -> tuple[Location, ...]:
-        """Read the whole database; seconds for a large one, beside the event loop."""
+        """Read the whole database; seconds for a large one, beside the event loop. One that is damaged adds nothing."""
         if self._database is not None:
-            try:
-                self.locations = await asyncio.to_thread(self.sources.locations)
-            except GeoDatabaseError as error:
-                self._troubles.begin(TROUBLE, str(error))
+            self.locations = await asyncio.to_thread(self.sources.locations)
+            self._tell()
         return self.locations
+
+    def _tell(self) -> None:
+        assert self._database is not None
+        self._damage = self._database.damage
+        if self._damage is None:
+            self._troubles.end(TROUBLE)
+        else:
+            self._troubles.begin(TROUBLE, self._damage)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
+from xml.parsers import expat
 
 from controller.graph.graph import (
     Graph,
@@ -121,10 +122,7 @@ def to_graphml(graph: Graph) -> bytes:
 
 def from_graphml(content: bytes) -> Graph:
     """Of a GraphML file whose ids and kinds are as `to_graphml` writes them. Raises GraphError."""
-    if b"<!DOCTYPE" in content[:4096] or b"<!ENTITY" in content:
-        raise GraphError(
-            "holds a document type or entities, which GraphML does not need: take them out"
-        )
+    _without_document_type(content)
     networkx = _networkx()
     try:
         found = networkx.read_graphml(BytesIO(content), node_type=str, force_multigraph=True)
@@ -138,6 +136,22 @@ def from_graphml(content: bytes) -> Graph:
         for source, target, own in found.edges(data=True)
     ]
     return Graph.of(nodes, links)
+
+
+def _without_document_type(content: bytes) -> None:
+    """Asks the parser that will read it, whatever the encoding: entities are declared in a document type only."""
+
+    def refuse(*_declared: object) -> None:
+        raise GraphError(
+            "holds a document type or entities, which GraphML does not need: take them out"
+        )
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        parser.Parse(content, True)
+    except expat.ExpatError as error:
+        raise GraphError(f"no GraphML ({error})") from None
 
 
 def _networkx() -> Any:

@@ -61,16 +61,21 @@ class Neo4jGraph(GraphStore):
         if not _GRAPH.fullmatch(graph):
             raise GraphError(f"{graph!r} cannot name a graph: use small letters, digits and -")
         self.uri, self._graph, self._database = uri, graph, database
-        self._driver = neo4j.GraphDatabase.driver(
-            uri,
-            auth=(user, password),
-            connection_timeout=TIMEOUT_S,
-            connection_acquisition_timeout=2 * TIMEOUT_S,
-            max_transaction_retry_time=TIMEOUT_S,
-            notifications_disabled_classifications=[
-                "UNRECOGNIZED"
-            ],  # kinds of which there is none yet
-        )
+        try:
+            self._driver = neo4j.GraphDatabase.driver(
+                uri,
+                auth=(user, password),
+                connection_timeout=TIMEOUT_S,
+                connection_acquisition_timeout=2 * TIMEOUT_S,
+                max_transaction_retry_time=TIMEOUT_S,
+                notifications_disabled_classifications=[
+                    "UNRECOGNIZED"
+                ],  # kinds of which there is none yet
+            )
+        except (DriverError, ValueError) as error:
+            raise GraphError(
+                f"{uri} cannot be used ({_line(error)}): write bolt://127.0.0.1:7687"
+            ) from None
         try:
             with self._session() as session:
                 for label in _LABEL.values():

@@ -68,8 +68,9 @@ class SqliteGraph(GraphStore):
                     f"{path} is a graph of version {version}, this umbra knows {VERSION}: "
                     "use the umbra that made it, or another file"
                 )
-            self._db.executescript(_TABLES)
-            self._db.execute(f"PRAGMA user_version = {VERSION}")
+            if version != VERSION:  # told last: a file that was not finished is begun again
+                self._db.executescript(_TABLES)
+                self._db.execute(f"PRAGMA user_version = {VERSION}")
         except sqlite3.Error as error:
             self._db.close()
             raise self._failed(error) from None

@@ -49,11 +49,6 @@ class DeviceUses:
         """The last use of a device; None before its second reading."""
         return self._newest.get(device)
 
-    def forget(self, device: str) -> None:
-        """It is gone; nothing happens if it was not known."""
-        self._last.pop(device, None)
-        self._newest.pop(device, None)
-
 
 def _between(
     before: DeviceTotals, now: DeviceTotals, by_class: Mapping[RequestClass, float]

@@ -35,10 +35,14 @@ class GeoDatabase:
 
     The file is mapped into memory: replace it by renaming a new one over it (as geoipupdate does), never by writing
     into it. `refresh` then opens the new one. Raises GeoDatabaseError, and ValueError for an area told twice.
+
+    damage: what is wrong inside of the file, once that is found; it is then as if the database knew nobody, until
+    another file is opened.
     """
 
     def __init__(self, path: Path, areas: Iterable[GeoArea]) -> None:
         self.path = path
+        self.damage: str | None = None
         self._areas = _by_area(areas)
         self._reader, self._identity = _open(path)
 
@@ -54,13 +58,16 @@ class GeoDatabase:
     def networks(self) -> dict[str, list[Network]]:
         """All networks of each location, neighbours merged. Reads the whole file: seconds for a large one."""
         found: dict[str, list[Network]] = {}
+        if self.damage is not None:
+            return found
         try:
             for network, record in self._reader:
                 name = self._location(record)
                 if name is not None:
                     found.setdefault(name, []).append(network)
-        except maxminddb.InvalidDatabaseError as error:
-            raise self._damaged(error) from None
+        except Exception as error:  # broken text, keys that are none: whatever its bytes lead to
+            self._damaged(error)
+            return {}
         return {name: _merged(given) for name, given in found.items()}
 
     def refresh(self) -> bool:
@@ -76,7 +83,7 @@ class GeoDatabase:
             return False
         reader, identity = _open(self.path)
         self._reader.close()
-        self._reader, self._identity = reader, identity
+        self._reader, self._identity, self.damage = reader, identity, None
         return True
 
     def close(self) -> None:
@@ -90,12 +97,15 @@ class GeoDatabase:
         self.close()
 
     def _find(self, address: Address) -> tuple[str | None, int]:
+        if self.damage is not None:
+            return None, 0
         if address.version == 6 and self._reader.metadata().ip_version == 4:
             return None, 0
         try:
             record, length = self._reader.get_with_prefix_len(address)
-        except maxminddb.InvalidDatabaseError as error:
-            raise self._damaged(error) from None
+        except Exception as error:  # as in `networks`
+            self._damaged(error)
+            return None, 0
         return self._location(record), length
 
     def _location(self, record: object) -> str | None:
@@ -105,8 +115,8 @@ class GeoDatabase:
                 return name
         return None
 
-    def _damaged(self, error: Exception) -> GeoDatabaseError:
-        return GeoDatabaseError(f"{self.path} is damaged ({error}); fetch it again")
+    def _damaged(self, error: Exception) -> None:
+        self.damage = f"{self.path} is damaged ({error}); fetch it again"
 
 
 def _places(record: object) -> Iterable[str]:

@@ -7,16 +7,17 @@ how these divide by source and destination.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from controller.model import NodeCounters, SampledConnection, ServiceCounters
 from controller.model.resources import RequestClass
 from controller.observe.points import location
+from controller.store.cardinality import SKETCH, TopK
 
 MEMORY_S = 60.0  # over which sizes, sources and destinations are taken
-MOST_PAIRS = 8  # of source and destination, for each service of a device
+MOST_PAIRS = 8  # of source and destination, for each service of a device; some more are weighed
 FORGOTTEN = 0.01  # digests: what has faded to less is gone
 OTHER = "other"
 KIB = 1024
@@ -29,7 +30,7 @@ SIZES = (
     (KIB * KIB, "<1MiB"),
 )
 LARGEST = ">=1MiB"
-Pair = tuple[str, str]
+Pair = tuple[str, ...]  # source, destination
 
 
 def size_class(mean_bytes: float) -> str:
@@ -41,9 +42,9 @@ def size_class(mean_bytes: float) -> str:
 
 @dataclass(slots=True)
 class _Service:
+    pairs: TopK  # (source, destination), by digests
     requests: float = 0.0  # these are faded alike
     size_bytes: float = 0.0
-    pairs: dict[Pair, float] = field(default_factory=dict)  # (source, destination) → digests
 
 
 @dataclass(slots=True)
@@ -63,12 +64,17 @@ class RequestClasses:
     ) -> dict[str, dict[RequestClass, float]]:
         """Take one turn's counters and digests: switch → request class → requests per second, refused ones included.
 
-        The first reading of a switch gives nothing, nor does one that is not newer than the last.
+        The first reading of a switch gives nothing, nor does one that is not newer than the last; digests count
+        whether there is a reading with them or not.
         """
-        told: dict[tuple[str, int], dict[Pair, int]] = defaultdict(lambda: defaultdict(int))
+        told: dict[tuple[str, int], Counter[Pair]] = defaultdict(Counter)
+        newest_s = 0.0
         for one in connections:
             pair = (location(one.client), self.targets.get(one.binding, ""))
             told[one.node, one.service_id][pair] += 1
+            newest_s = max(newest_s, one.time_s)
+        for key, counts in told.items():
+            self._of(*key).pairs.add({pair: float(n) for pair, n in counts.items()}, newest_s)
         found: dict[str, dict[RequestClass, float]] = {}
         for counters in readings:
             before = self._last.get(counters.node)
@@ -78,10 +84,11 @@ class RequestClasses:
             interval_s = counters.time_s - before.time_s
             classes: dict[RequestClass, float] = {}
             for service, now in counters.services.items():
-                own = self._seen.setdefault((counters.node, service), _Service())
-                _fade(own, math.exp(-interval_s / MEMORY_S))
-                for pair, count in told.get((counters.node, service), {}).items():
-                    own.pairs[pair] = own.pairs.get(pair, 0.0) + count
+                own = self._of(counters.node, service)
+                share = math.exp(-interval_s / MEMORY_S)
+                own.requests *= share
+                own.size_bytes *= share
+                own.pairs.add({}, counters.time_s)  # they fade, too
                 requests, size_bytes = _grown(before.services.get(service), now)
                 own.requests += requests
                 own.size_bytes += size_bytes
@@ -90,30 +97,31 @@ class RequestClasses:
             found[counters.node] = classes
         return found
 
+    def _of(self, node: str, service: int) -> _Service:
+        own = self._seen.get((node, service))
+        if own is None:
+            pairs = TopK(SKETCH * self.most_pairs, math.log(2.0) * MEMORY_S)
+            own = self._seen[node, service] = _Service(pairs)
+        return own
+
     def _divide(
         self, classes: dict[RequestClass, float], service: int, own: _Service, per_s: float
     ) -> None:
         name = self.services.get(service, str(service))
         size = size_class(own.size_bytes / own.requests if own.requests > 0 else math.nan)
-        heaviest = sorted(own.pairs.items(), key=lambda one: (-one[1], one[0]))
-        weights = dict(heaviest[: self.most_pairs])
-        rest = sum(weight for _, weight in heaviest[self.most_pairs :])
-        if rest > 0:
+        # What they weigh for sure: pairs that come and go take over others' weights.
+        sure = {pair: own.pairs.least(pair) for pair in own.pairs.weights}
+        heaviest = sorted(sure.items(), key=lambda one: (-one[1], one[0]))[: self.most_pairs]
+        weights = {pair: weight for pair, weight in heaviest if weight > FORGOTTEN}
+        rest = sum(own.pairs.weights.values()) - sum(weights.values())
+        if rest > FORGOTTEN:
             weights[OTHER, OTHER] = rest
         total = sum(weights.values())
-        if total <= 0:  # nobody reported any
+        if total <= 0:  # nobody reported any lately
             classes[RequestClass(name, size)] = per_s
             return
         for (source, destination), weight in weights.items():
             classes[RequestClass(name, size, source, destination)] = per_s * weight / total
-
-
-def _fade(own: _Service, share: float) -> None:
-    own.requests *= share
-    own.size_bytes *= share
-    own.pairs = {
-        pair: weight * share for pair, weight in own.pairs.items() if weight * share > FORGOTTEN
-    }
 
 
 def _grown(before: ServiceCounters | None, now: ServiceCounters) -> tuple[int, int]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from controller.act.resources import Allocator
+from controller.act.resources import Allocator, Place
 from controller.config import Config
 from controller.cycle import Cycle
 from controller.model import Fabric
@@ -20,6 +19,7 @@ from controller.resources import past, settings
 from controller.resources.day import DayRecord
 from controller.resources.foresight import UseForesight
 from controller.resources.history import UseHistory
+from controller.resources.limited import Limited
 from controller.resources.manager import ResourceManager
 from controller.resources.shadows import Limits, Node, Shadows
 from controller.resources.traffic import SOURCE, Traffic
@@ -27,13 +27,27 @@ from controller.resources.uses import Totals, Uses
 from controller.store.interface import StoreError
 from controller.trouble import Troubles
 
-MEMORY = "resources"  # in the store
+MEMORY, SERIES, LIMITED = "resources", "device requests", "limited"  # in the store
 STALE_PERIODS = 3.0
-PAST = "past use of devices"
+OWN, PAST = "stored use of devices", "past use of devices"
 
 
 class Allocating(Limits, Totals, Protocol):
     """What is needed of the allocator."""
+
+
+def limited(config: Config, recorder: Recorder, troubles: Troubles) -> Limited:
+    """The limits of earlier runs and of this one, also where no devices are configured any more."""
+
+    def lift(switch: str, place: Place) -> None:
+        Allocator({switch: place}).lift(switch)
+
+    def remember(text: str) -> None:
+        recorder.store.set_meta(LIMITED, text)
+
+    devices = settings.devices(config.resources) if config.resources is not None else ()
+    places = {own.switch: own.place for one in devices for own in one.shadows}
+    return Limited(places, lift, remember, troubles)
 
 
 def make(
@@ -43,6 +57,7 @@ def make(
     away: Callable[[], set[str]],
     cycle: Cycle,
     recorder: Recorder,
+    own_limits: Limited,
     troubles: Troubles,
     clock: Callable[[], float],
     *,
@@ -65,6 +80,7 @@ def make(
             config.store.retention_of_s.get("device_requests", config.store.retention_s),
         ),
         recorder.uses,
+        lambda text: recorder.store.set_meta(SERIES, text),
         troubles,
         stale_s=STALE_PERIODS * section.period_s,
     )
@@ -79,7 +95,7 @@ def make(
         uses,
         UseHistory(forecast.step_s, max(lookback, int(forecast.history_s / forecast.step_s))),
         foresight,
-        Shadows(devices, allocator, status, away, troubles),
+        Shadows(devices, allocator, own_limits, status, away, troubles),
         Traffic(
             devices, cycle.order, lambda: cycle.state.ordered.get(SOURCE, {}), recorder.decision
         ),
@@ -110,9 +126,12 @@ async def recall(
     since_s = now_s - section.forecast.history_s
     names = [one.name for one in manager.devices]
     own: Mapping[str, Sequence[past.Sample]] = {}
-    with contextlib.suppress(StoreError):  # there is none before the first run
-        step_s = section.forecast.step_s
+    step_s = section.forecast.step_s
+    try:
         own = await asyncio.to_thread(past.own, config.store, names, since_s, step_s)
+    except StoreError as error:
+        told = "forecasts begin without what was stored; start umbra again when it can be read"
+        troubles.begin(OWN, f"{error}; {told}")
     if section.past is not None:
         try:
             before = await asyncio.to_thread(past.read, section.past, names, since_s)
@@ -120,5 +139,6 @@ async def recall(
             troubles.begin(PAST, f"{error}; forecasts begin without it")
         else:
             own = {name: past.joined(before.get(name, ()), own.get(name, ())) for name in names}
+    texts = await recorder.meta(MEMORY), await recorder.meta(SERIES)
     # Days of a thousand devices take seconds; nobody else uses the manager before it turns.
-    await asyncio.to_thread(manager.recall, await recorder.meta(MEMORY), own)
+    await asyncio.to_thread(manager.recall, *texts, own)

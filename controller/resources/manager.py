@@ -29,6 +29,7 @@ from controller.plan.resources import (
 from controller.plan.resources.replay import state_from_text, state_to_text
 from controller.plan.resources.rules import policy_of
 from controller.resources import told
+from controller.resources.audit_lines import AuditLines, Line
 from controller.resources.day import DayRecord
 from controller.resources.foresight import UseForesight
 from controller.resources.history import UseHistory
@@ -42,7 +43,7 @@ from ml.calendars.events import PlannedEvent
 LOG = logging.getLogger("umbra.resources")
 KEPT = 500  # decisions, for the API
 LATE = "resources: late"
-Note = Callable[[float, Sequence[told.Line]], None]
+Note = Callable[[float, Sequence[Line]], None]
 
 
 class ResourceManager:
@@ -96,7 +97,7 @@ class ResourceManager:
         self._remember = remember
         self._state = ManagerState()
         self._dry_state: ManagerState | None = None  # a dry run plans on with a state of its own
-        self._decided_s: float | None = None
+        self._lines = AuditLines()
         self._decisions: deque[tuple[DeviceDecision, float, bool]] = deque(maxlen=KEPT)
         self._switches = [
             name for one in devices for name in (one.name, *(s.switch for s in one.shadows))
@@ -112,8 +113,15 @@ class ResourceManager:
         """Digests of new connections: what requests were."""
         self._uses.saw(connections)
 
-    def recall(self, text: str | None, past: Mapping[str, Sequence[tuple[float, Amounts]]]) -> None:
-        """Before the first turn: what an earlier run remembered, and what its devices used."""
+    def recall(
+        self,
+        text: str | None,
+        series: str | None,
+        past: Mapping[str, Sequence[tuple[float, Amounts]]],
+    ) -> None:
+        """Before the first turn: what an earlier run remembered, which series it stored, and what its devices used."""
+        if series is not None:
+            self._uses.take_over(series)
         if text is not None:
             try:
                 self._state = state_from_text(text)
@@ -192,9 +200,8 @@ class ResourceManager:
                 await self._traffic.carry_out(plan, after, now_s)
         self._decisions.extend((one, now_s, dry) for one in plan.decisions)
         self._tell_budgets(plan)
-        decided_s, self._decided_s = self._decided_s, now_s
         async with self._part("record"):
-            await asyncio.to_thread(self._keep, view, before, plan, after, decided_s, now_s, dry)
+            await asyncio.to_thread(self._keep, view, before, plan, after, now_s, dry)
 
     def _keep(
         self,
@@ -202,12 +209,13 @@ class ResourceManager:
         before: ManagerState,
         plan: ManagerPlan,
         after: ManagerState,
-        decided_s: float | None,
         now_s: float,
         dry: bool,
     ) -> None:
         """Not for the event loop: a thousand devices make megabytes of it."""
-        self._note(now_s, told.lines(plan.decisions, decided_s, now_s, dry=dry))
+        lines = self._lines.of(plan.decisions, now_s, dry=dry)
+        if lines:
+            self._note(now_s, lines)
         if not dry:
             self._remember(state_to_text(after))
         if self.record is not None:

@@ -9,7 +9,6 @@ from controller.act.resources import Place
 from controller.config.resource_devices import PlaceConfig, UseForecastConfig
 from controller.config.resources import MEGABIT, MIB, ResourcesConfig
 from controller.model.resources import Amounts, Resource
-from ml.calendars.events import PlannedEvent
 from ml.settings import Settings
 
 LOOKBACK_STEPS = Settings().lookback_steps  # that a forecaster looks back
@@ -62,9 +61,7 @@ def places(all_devices: Sequence[Device]) -> dict[str, Place]:
     return found
 
 
-def forecast_settings(
-    section: UseForecastConfig, resource: Resource, calendar: tuple[PlannedEvent, ...] = ()
-) -> Settings:
+def forecast_settings(section: UseForecastConfig, resource: Resource) -> Settings:
     """Of the forecaster of one resource: a metric of its own."""
     return Settings(
         metric=f"{resource.value}_use",
@@ -72,7 +69,6 @@ def forecast_settings(
         quantiles=QUANTILES,
         step_s=section.step_s,
         min_history_s=section.min_history_s,
-        calendar=calendar,
     )
 
 

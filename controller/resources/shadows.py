@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from controller.act.resources import AllocationError
 from controller.model.resources import NOTHING, Allocation, Amounts
 from controller.plan.resources import Warming, WarmReport, WarmRequest
+from controller.resources.limited import Limited
 from controller.resources.settings import Device
 from controller.trouble import Troubles
 
@@ -36,14 +37,15 @@ class Node(Protocol):
 
 
 class Shadows:
-    """status: of all switches. away: routers that are dead, drained, or not home yet. `given`: what was last set, and
-    taken; `failed`: why it could not be set.
+    """limited: remembers who has limits. status: of all switches. away: routers that are dead, drained, or not home
+    yet. `given`: what was last set, and taken; `failed`: why it could not be set.
     """
 
     def __init__(
         self,
         devices: Sequence[Device],
         limits: Limits,
+        limited: Limited,
         status: Callable[[], Mapping[str, Node]],
         away: Callable[[], set[str]],
         troubles: Troubles,
@@ -53,6 +55,7 @@ class Shadows:
         self.away = away
         self._switches = {(d.name, s.name): s.switch for d in devices for s in d.shadows}
         self._limits = limits
+        self._limited = limited
         self._status = status
         self._troubles = troubles
 
@@ -74,6 +77,7 @@ class Shadows:
         }
         if not wanted:
             return
+        self._limited.add(self._switches[key] for key in wanted)
         failed = await asyncio.to_thread(self._set, wanted, dict(in_use))
         for key, amounts in wanted.items():
             trouble = f"resources of {self._switches[key]}"

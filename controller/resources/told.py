@@ -1,8 +1,8 @@
-"""Decisions about resources for the audit log, and the shadow manager at one moment for the API: plain values."""
+"""Decisions about resources, and the shadow manager at one moment: plain values for the API and the audit log."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from controller.audit.canonical import plain
@@ -12,40 +12,14 @@ from controller.resources.settings import Device
 from controller.resources.shadows import Key
 from controller.resources.traffic import Parts
 
-Line = tuple[str, dict[str, Any]]  # subject and what is said of it
-
 
 def number(now_s: float, device: str) -> str:
     """The id of a device's decision."""
     return f"{int(now_s * 1000)}-{device}-allocation"
 
 
-def lines(
-    decisions: Sequence[DeviceDecision], before_s: float | None, now_s: float, *, dry: bool
-) -> list[Line]:
-    """For the audit log: every decision with its inputs, and what the one before (made at `before_s`) came to."""
-    found: list[Line] = []
-    for one in decisions:
-        if one.regret is not None and before_s is not None:
-            regret = one.regret
-            found.append(
-                (
-                    "result",
-                    {
-                        "of": number(before_s, one.device),
-                        "regret": regret.regret,
-                        "cost": regret.cost,
-                        "best_cost": regret.best,
-                        "unmet": plain(regret.unmet),
-                        "use": plain(one.use),
-                    },
-                )
-            )
-        found.append(("allocation", {"id": number(now_s, one.device), **_decision(one, dry=dry)}))
-    return found
-
-
-def _decision(one: DeviceDecision, *, dry: bool) -> dict[str, Any]:
+def details(one: DeviceDecision, *, dry: bool) -> dict[str, Any]:
+    """What was decided, why, and from which inputs."""
     moved = one.transition
     return {
         "device": one.device,
@@ -82,7 +56,7 @@ def _decision(one: DeviceDecision, *, dry: bool) -> dict[str, Any]:
 
 def decision(one: DeviceDecision, now_s: float, *, dry: bool) -> dict[str, Any]:
     """For the API: the newest of a device."""
-    told = _decision(one, dry=dry)
+    told = details(one, dry=dry)
     regret = one.regret.regret if one.regret is not None else None
     return {"id": number(now_s, one.device), "time_s": now_s, **told, "regret": regret}
 

@@ -25,7 +25,9 @@ class Totals(Protocol):
 
 
 class Uses:
-    """store: takes the rows of every turn. stale_s: after which the last use of a device says nothing."""
+    """store: takes the rows of every turn. remember: keeps a text for `take_over` in the next run. stale_s: after which
+    the last use of a device says nothing.
+    """
 
     def __init__(
         self,
@@ -33,6 +35,7 @@ class Uses:
         classes: RequestClasses,
         rows: DeviceRows,
         store: Callable[[list[Row]], None],
+        remember: Callable[[str], None],
         troubles: Troubles,
         *,
         stale_s: float,
@@ -41,11 +44,16 @@ class Uses:
         self._classes = classes
         self._rows = rows
         self._store = store
+        self._remember = remember
         self._troubles = troubles
         self._stale_s = stale_s
         self._uses = DeviceUses()
         self._seen: deque[SampledConnection] = deque(maxlen=MOST_CONNECTIONS)
         self._failed: set[str] = set()
+
+    def take_over(self, text: str) -> None:
+        """Which series an earlier run has stored: they count for the bound until the store forgets them."""
+        self._rows.bound.take_over(text)
 
     def saw(self, connections: Iterable[SampledConnection]) -> None:
         """Digests, as they come."""
@@ -64,6 +72,7 @@ class Uses:
         uses = self._uses.update(totals, self._classes.update(counters, seen))
         if uses:
             self._store(self._rows.rows(uses))
+            self._remember(self._rows.bound.to_json())
         return uses
 
     def newest(self, names: Sequence[str], now_s: float) -> dict[str, DeviceUse]:

@@ -64,7 +64,7 @@ class Destinations(Protocol):
         """Demand, copies, redirects (`destination_schemas.DestinationsState`)."""
 
     def mark(self, service: str, site: str, failed: bool) -> None:
-        """Say that a copy fails, or is well; KeyError, naming those that there may be."""
+        """Say that a copy fails, or is well; UnknownCopy (controller.destinations.errors)."""
 
     def graph(self) -> Graph:
         """The graph as it is kept."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from controller.destinations.errors import UnknownCopy
 from controller.graph.files import to_json
 from controller.serve import destination_schemas as schemas
 from controller.serve.answers import answers, described
@@ -32,15 +35,16 @@ def destination_paths(control: Control) -> APIRouter:
         own = _own(control)
         try:
             own.mark(request.service, request.site, request.failed)
-        except KeyError as error:
-            what, _, known = str(error.args[0]).partition(": ")
-            raise ApiError(404, "unknown-copy", "No such copy", what, known) from error
+        except UnknownCopy as error:
+            raise ApiError(404, "unknown-copy", "No such copy", error.what, error.remedy) from error
         return answers(own.state())
 
     @api.get("/graph", responses=described(schemas.GraphForm, 404), tags=["read"])
     async def graph() -> Response:
         """Destinations, resources, locations, and links with their costs."""
-        return Response(to_json(_own(control).graph()), media_type="application/json")
+        # A large graph takes its time, and whoever watches over copies must not wait for it.
+        text = await asyncio.to_thread(to_json, _own(control).graph())
+        return Response(text, media_type="application/json")
 
     return api
 

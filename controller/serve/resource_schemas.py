@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -99,8 +99,11 @@ class StartRequest(Request):
 
     primary: str
     variant: str
-    shares_pct: list[float] | None = Field(
-        default=None, max_length=20, description="of new connections, one after the other"
+    shares_pct: list[Annotated[int, Field(ge=1, le=99)]] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=20,
+        description="of new connections, one after the other: whole percents, as traffic goes by slots",
     )
     better_on: Literal["latency", "loss", "refusals"] | None = None
     longest_s: float | None = Field(default=None, gt=0)
@@ -121,7 +124,7 @@ class ComparisonState(BaseModel):
     reason: str
     began_s: float
     decided_s: float | None
-    share_pct: float
+    share_pct: float = Field(description="of the primary's new connections, in whole slots")
     blocks: int
     connections: dict[str, int]
     alpha: float

@@ -25,6 +25,7 @@ class TopK:
     """
 
     most: int
+    half_life_s: float = HALF_LIFE_S
     weights: dict[Key, float] = field(default_factory=dict)
     _least: dict[Key, float] = field(default_factory=dict)
     _faded_s: float | None = None
@@ -45,8 +46,11 @@ class TopK:
                 self.weights[key] = self._least[key] = counts[key]
             else:
                 new.append(key)
-        for start in range(0, len(new), self.most):
-            some = new[start : start + self.most]
+        at_once = max(
+            1, self.most // SKETCH
+        )  # as many as there are places would push out the heaviest, too
+        for start in range(0, len(new), at_once):
+            some = new[start : start + at_once]
             least = heapq.nsmallest(
                 len(some), self.weights, key=lambda one: (self.weights[one], one)
             )
@@ -57,7 +61,7 @@ class TopK:
 
     def _fade(self, now_s: float) -> None:
         if self._faded_s is not None and now_s > self._faded_s:
-            share = 0.5 ** ((now_s - self._faded_s) / HALF_LIFE_S)
+            share = 0.5 ** ((now_s - self._faded_s) / self.half_life_s)
             for key in self.weights:
                 self.weights[key] *= share
                 self._least[key] *= share

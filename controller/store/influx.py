@@ -102,7 +102,9 @@ class InfluxAdapter(Adapter):
             for result in [answer, *answer.get("results", [])]:
                 if result.get("error"):
                     error = str(result["error"])
-                    if "not found" in error:  # no such database or measurement yet
+                    # No code comes with it: this sentence is what 1.x and 2.x say of a database that is not there
+                    # yet. A measurement that is not there yet is no error; all else that is "not found" is one.
+                    if error == f"database not found: {self.database(bucket)}":
                         return
                     raise UnavailableError(f"{self.server.url}: {error}; it is tried again")
                 if result.get("series"):
@@ -113,7 +115,8 @@ class InfluxAdapter(Adapter):
         found: list[Listed] = []
         for bucket in Bucket:
             fields = self._shown("SHOW FIELD KEYS", bucket)
-            tags = self._shown("SHOW TAG KEYS", bucket)
+            # 2.x says of a bucket that is not there that it has no default retention policy.
+            tags = self._shown("SHOW TAG KEYS", bucket) if fields else {}
             for measurement, rows in fields.items():
                 types = {str(row[0]): str(row[1]) for row in rows}
                 names = tuple(str(row[0]) for row in tags.get(measurement, []))

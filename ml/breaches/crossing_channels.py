@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ml.breaches.crossing_inputs import Ints
+from ml.known_samples import mean_of_known
 from ml.series import MEAN_DURATION_S, NEW_PER_S, Floats, Series
 from ml.windows import Windows, rolling
 
@@ -57,9 +58,9 @@ def windows_channel_inputs(windows: Windows, limits: Floats, horizon: int, step_
     """The same from windows of `LOOKBACK` samples, with a limit for each row: limits (rows,)."""
     count = windows.values
     came = windows.channel(NEW_PER_S) * step_s  # per step from here on
-    lasting = _mean(windows.channel(MEAN_DURATION_S)) / step_s
+    lasting = mean_of_known(windows.channel(MEAN_DURATION_S)) / step_s
     unit = np.sqrt(np.maximum(limits, 1.0))
-    own = np.sqrt(np.maximum(_mean(count[:, -10:]), 1.0))
+    own = np.sqrt(np.maximum(mean_of_known(count[:, -10:]), 1.0))
     last = count[:, -1]
     total = _totals(came)
 
@@ -93,7 +94,7 @@ def windows_channel_inputs(windows: Windows, limits: Floats, horizon: int, step_
 def _totals(came: Floats) -> Floats:
     """Arrivals of the newest k samples, shape (rows, samples + 1); a missing one counts as the mean."""
     newest_first = came[:, ::-1]
-    filled = np.where(np.isfinite(newest_first), newest_first, _mean(came)[:, None])
+    filled = np.where(np.isfinite(newest_first), newest_first, mean_of_known(came)[:, None])
     return np.concatenate([np.zeros((len(came), 1)), np.cumsum(filled, axis=1)], axis=1)
 
 
@@ -108,11 +109,3 @@ def _between(total: Floats, since: Floats, until: Floats) -> Floats:
         return np.asarray(total[row, low] * (1.0 - part) + total[row, low + 1] * part)
 
     return np.where(np.isfinite(until), before(until) - before(since), np.nan)
-
-
-def _mean(values: Floats) -> Floats:
-    known = np.isfinite(values)
-    number = known.sum(axis=1)
-    total = np.where(known, values, 0.0).sum(axis=1)
-    mean: Floats = np.divide(total, number, out=np.full(len(values), np.nan), where=number > 0)
-    return mean

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ml.known_samples import mean_of_known, slope_of_known
 from ml.series import Floats
 
 Ints = npt.NDArray[np.int64]
@@ -109,15 +110,15 @@ def recent_inputs(windows: Floats, times_s: Floats, limits: Floats, horizon: int
 def _scale(windows: Floats) -> Floats:
     """The mean absolute difference of each window; never 0."""
     least = 1e-3 * np.abs(windows[:, -1]) + 1e-9
-    return np.maximum(_mean(np.abs(np.diff(windows, axis=1))), least)
+    return np.maximum(mean_of_known(np.abs(np.diff(windows, axis=1))), least)
 
 
 def _short(windows: Floats, scale: Floats, limit: Floats, horizon: int) -> Floats:
     """limit: (rows,)."""
     last = windows[:, -1]
     distance = limit - last
-    recent = np.maximum(_mean(np.abs(np.diff(windows[:, -11:], axis=1))), 0.05 * scale)
-    deviation = np.sqrt(_mean((windows - _mean(windows)[:, None]) ** 2))
+    recent = np.maximum(mean_of_known(np.abs(np.diff(windows[:, -11:], axis=1))), 0.05 * scale)
+    deviation = np.sqrt(mean_of_known((windows - mean_of_known(windows)[:, None]) ** 2))
     columns = [
         distance / scale,
         distance / recent,
@@ -133,12 +134,12 @@ def _short(windows: Floats, scale: Floats, limit: Floats, horizon: int) -> Float
         part = windows[:, -size:]
         columns += [
             (limit - np.fmax.reduce(part, axis=1)) / scale,
-            (limit - _mean(part)) / scale,
+            (limit - mean_of_known(part)) / scale,
             (last - np.fmin.reduce(part, axis=1)) / scale,
             above[:, -size:].mean(axis=1),
         ]
     for size in LINES:
-        slope = _slope(windows[:, -size:])
+        slope = slope_of_known(windows[:, -size:])
         columns += [slope / scale, (distance - slope * horizon) / scale]
     found = above.any(axis=1)
     columns.append(np.log1p(np.where(found, np.argmax(above[:, ::-1], axis=1), SPAN)))
@@ -156,7 +157,7 @@ def _rose_as_much(windows: Floats, distance: Floats, horizon: int) -> Floats:
         for start in range(0, starts, max(1, starts // _RESAMPLED))
     ]
     rises = np.stack(rose, axis=1)
-    return _mean(np.where(np.isfinite(rises), rises > distance[:, None], np.nan))
+    return mean_of_known(np.where(np.isfinite(rises), rises > distance[:, None], np.nan))
 
 
 def _long(
@@ -221,23 +222,3 @@ def _clock(times_s: Floats) -> list[Floats]:
     hour = 2 * np.pi * (times_s % HOUR_S) / HOUR_S
     weekday = (np.floor(times_s / DAY_S) + 3) % 7  # 1 January 1970 was a Thursday; Monday is 0
     return [np.sin(day), np.cos(day), weekday, np.sin(hour), np.cos(hour)]
-
-
-def _mean(values: Floats) -> Floats:
-    """Over the known samples of each row; NaN where none is known."""
-    known = np.isfinite(values)
-    number = known.sum(axis=1)
-    total = np.where(known, values, 0.0).sum(axis=1)
-    mean: Floats = np.divide(total, number, out=np.full(len(values), np.nan), where=number > 0)
-    return mean
-
-
-def _slope(values: Floats) -> Floats:
-    """Least-squares slope per step over the known samples; NaN with fewer than two."""
-    known = np.isfinite(values)
-    age = np.where(known, np.arange(values.shape[1], dtype=np.float64), np.nan)
-    lever = np.where(known, age - _mean(age)[:, None], 0.0)
-    inertia = (lever**2).sum(axis=1)
-    product = (lever * np.where(known, values, 0.0)).sum(axis=1)
-    slope: Floats = np.divide(product, inertia, out=np.full(len(values), np.nan), where=inertia > 0)
-    return slope

@@ -43,12 +43,6 @@ class Forecaster:
         self._model: TrainedModel | None = None
         self._online: Online | None = None
         self._pending = Pending(self.settings)
-        self._last_fit: FitReport | None = None
-
-    @property
-    def last_fit(self) -> FitReport | None:
-        """The report of the latest training, whether its model was accepted or not."""
-        return self._last_fit
 
     def predict(self, series: Sequence[Series], now_s: float) -> dict[str, Forecast]:
         """A forecast per target, made at `now_s` (Unix seconds) from the samples up to then.
@@ -123,8 +117,8 @@ class Forecaster:
     def adopt(self, trained: TrainedModel) -> FitReport:
         """Use a model trained elsewhere, if its own hold-out said that it beats the cold start.
 
-        A model that does not is recorded (`last_fit`) and the one in use stays. Raises ValueError
-        for a model made for other horizons, quantiles, steps or inputs.
+        A model that does not leaves the one in use there. Raises ValueError for a model made for other
+        horizons, quantiles, steps or inputs.
         """
         mine, its = self.settings, trained.settings
         if trained.report.features != fingerprint(mine) or its.quantiles != mine.quantiles:
@@ -132,7 +126,6 @@ class Forecaster:
                 "the trained model was made for other horizons, quantiles or inputs: "
                 "train it with this forecaster's settings"
             )
-        self._last_fit = trained.report
         if trained.report.accepted:
             self._model = trained
             self._online = Online(its.quantiles, trained.priors, its.horizon_steps)

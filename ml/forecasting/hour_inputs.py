@@ -10,6 +10,7 @@ import numpy as np
 
 from ml.forecasting.seasonal import SeasonalMemory
 from ml.forecasting.window_inputs import Seen
+from ml.known_samples import mean_of_known
 from ml.series import Floats
 from ml.settings import Settings
 from ml.windows import Windows
@@ -43,25 +44,15 @@ def inputs(windows: Windows, seen: Seen, memory: SeasonalMemory, settings: Setti
     both = memory.fine.at(windows.targets, windows.times_s[:, None, None, None] + asked_s)
     change = both[:, 1] - both[:, 0]
     result[:, :, 0] = (change[:, :, 0] / unit[:, None]).T
-    result[:, :, 1] = (_mean(change) / unit[:, None]).T
-    result[:, :, 2] = ((_mean(both[:, 1]) - last[:, None]) / unit[:, None]).T
+    result[:, :, 1] = (mean_of_known(change) / unit[:, None]).T
+    result[:, :, 2] = ((mean_of_known(both[:, 1]) - last[:, None]) / unit[:, None]).T
     bins = (memory.broad.before(windows.targets, windows.times_s, BINS) - last[:, None]) / unit[
         :, None
     ]
-    columns = [_mean(bins[:, :number]) for number in MEANS]
+    columns = [mean_of_known(bins[:, :number]) for number in MEANS]
     columns += [bins[:, number - 1] for number in MEANS]
     for number in SPREADS:
-        middle = _mean(bins[:, :number])
-        columns.append(np.sqrt(_mean((bins[:, :number] - middle[:, None]) ** 2)))
+        middle = mean_of_known(bins[:, :number])
+        columns.append(np.sqrt(mean_of_known((bins[:, :number] - middle[:, None]) ** 2)))
     result[:, :, 3:] = np.stack(columns, axis=1)
     return result
-
-
-def _mean(values: Floats) -> Floats:
-    """Over the last axis, what is known."""
-    known = np.isfinite(values)
-    number = known.sum(axis=-1)
-    total = np.where(known, values, 0.0).sum(axis=-1)
-    mean = np.full(number.shape, np.nan)
-    np.divide(total, number, out=mean, where=number > 0)
-    return mean

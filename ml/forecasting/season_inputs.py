@@ -9,6 +9,7 @@ import numpy as np
 from ml.forecasting import filters
 from ml.forecasting.seasonal import DAY_S, SeasonalMemory
 from ml.forecasting.window_inputs import Seen
+from ml.known_samples import mean_of_known
 from ml.series import Floats
 from ml.settings import Settings
 from ml.windows import Windows
@@ -77,21 +78,11 @@ def _remembered(windows: Windows, seen: Seen, memory: SeasonalMemory, settings: 
     result[:, :, 0] = change[:, :, 0].T
     result[:, :, 1] = change[:, :, -1].T
     result[:, :, 2] = change_broad[:, :, 0].T
-    result[:, :, 3] = _mean(change_broad).T
-    result[:, :, 4] = ((_mean(wide[:, 1:]) - last) / unit).T
+    result[:, :, 3] = mean_of_known(change_broad).T
+    result[:, :, 4] = ((mean_of_known(wide[:, 1:]) - last) / unit).T
     result[:, :, 5] = ((wide[:, 1:, -1] - last) / unit).T
     result[:, :, 6] = ((last - fine[:, :1, 0]) / unit).T
     return result
-
-
-def _mean(values: Floats) -> Floats:
-    """Over the last axis, what is known."""
-    known = np.isfinite(values)
-    number = known.sum(axis=-1)
-    total = np.where(known, values, 0.0).sum(axis=-1)
-    mean = np.full(number.shape, np.nan)
-    np.divide(total, number, out=mean, where=number > 0)
-    return mean
 
 
 @cache

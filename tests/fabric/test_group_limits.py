@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import signal
@@ -19,12 +20,14 @@ from controller.act.resources import AllocationError, Allocator, GroupTree, Plac
 from controller.act.resources.group import PERIOD_US
 from controller.act.resources.groups import group
 from controller.model.resources import NOTHING, Amounts, Resource
+from controller.resources.limited import Limited
+from controller.trouble import Troubles
 
 MIB = 1 << 20
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
 SPIN = "while True: pass"
-HOLD = f"kept = b'x' * ({30 * MIB})\nprint('held', flush=True)\nimport time\ntime.sleep(1000)"
+HOLD = f"kept = b'x' * ({30 * MIB})\nprint('held', flush=True)\nimport signal\nsignal.pause()"
 TAKE = "kept = []\nfor _ in range(256): kept.append(b'x' * (1 << 20))"
 
 
@@ -98,6 +101,28 @@ def test_memory_in_use_is_not_taken_away(tree: GroupTree) -> None:
         assert applied.given.memory_bytes >= 30 * MIB
         assert allocator.read("r1") == applied.given
         assert process.poll() is None
+
+
+def test_limits_of_a_shadow_that_is_configured_no_longer_are_lifted(tree: GroupTree) -> None:
+    places = {name: Place(tree.make(name)) for name in ("r1s", "r2s")}
+    allocator, kept = Allocator(places), [""]
+
+    def lift(switch: str, place: Place) -> None:
+        Allocator({switch: place}).lift(switch)
+
+    def run(configured: dict[str, Place]) -> Limited:
+        made = Limited(configured, lift, kept.append, Troubles())
+        made.recall(kept[-1])
+        asyncio.run(made.lift_removed())
+        return made
+
+    limits = Amounts(0.5, 64.0 * MIB, math.inf)
+    run(places).add(places)
+    for name in places:
+        allocator.set(name, limits, NOTHING)
+    run({"r2s": places["r2s"]})
+    assert allocator.read("r1s") == Amounts(math.inf, math.inf, math.inf)
+    assert allocator.read("r2s") == limits
 
 
 def test_cpu_can_be_raised_lowered_and_given_back(tree: GroupTree) -> None:
@@ -175,13 +200,13 @@ def test_nothing_is_left_when_a_run_ends() -> None:
 
 
 OTHER = """
-import sys, time
+import signal, sys
 from controller.act.resources import GroupTree
 tree = GroupTree(sys.argv[1])
 tree.open()
 tree.make("r1")
 print("open", flush=True)
-time.sleep(1000)
+signal.pause()
 """
 
 

@@ -14,6 +14,14 @@ TESTS = Path(__file__).with_name("test_group_limits.py")
 GUEST_S = 300.0
 
 
+@pytest.fixture
+def other_kernel() -> None:
+    reason = user_mode.unavailable()
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.mark.usefixtures("other_kernel")
 def test_limits_hold_on_cgroup_v2(tmp_path: Path) -> None:
     options = ["-q", "-p", "no:cacheprovider", "--noconftest", "--rootdir", str(TESTS.parents[2])]
     told = user_mode.run(["pytest", *options, str(TESTS)], tmp_path, GUEST_S)
@@ -21,6 +29,7 @@ def test_limits_hold_on_cgroup_v2(tmp_path: Path) -> None:
     assert "skipped" not in told
 
 
+@pytest.mark.usefixtures("other_kernel")
 def test_what_the_benchmark_measures_there_is_v2(tmp_path: Path) -> None:
     found = json.loads(user_mode.run([limits_groups.__name__, "0.2"], tmp_path, GUEST_S))
     assert found["version"] == "v2"
@@ -28,6 +37,7 @@ def test_what_the_benchmark_measures_there_is_v2(tmp_path: Path) -> None:
     assert len(found["cpu"]) == len(limits_groups.CORES)
 
 
+@pytest.mark.usefixtures("other_kernel")
 def test_a_program_that_fails_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(user_mode.UserModeError, match="No module named no_such_module"):
         user_mode.run(["no_such_module"], tmp_path, GUEST_S)

@@ -91,6 +91,9 @@ class SimAllocator:
         totals, failed = self.own.all_totals()
         return [replace(one, time_s=self._sim.time_s) for one in totals], failed
 
+    def lift(self, device: str) -> None:
+        self.own.lift(device)
+
     def limit(self, device: str) -> str:
         """The CPU quota as the kernel's file has it."""
         return (self._mounts.cpu / "lab" / device / "cpu.cfs_quota_us").read_text().strip()
@@ -121,6 +124,7 @@ class DeviceWorld(World):
         monkeypatch: pytest.MonkeyPatch,
         *,
         capacity: int = 4000,
+        routers: int = 3,
     ) -> None:
         self.mounts = v1(directory / "cgroup")
         for name in ("r1", "r2", "r3"):
@@ -136,7 +140,7 @@ class DeviceWorld(World):
 
         monkeypatch.setattr(make, "Allocator", allocator)
         monkeypatch.setattr(ResourceManager, "run", rest)
-        super().__init__(directory, rate, more + QUIET, capacity=capacity)
+        super().__init__(directory, rate, more + QUIET, routers=routers, capacity=capacity)
 
     @property
     def resources(self) -> ResourceManager:

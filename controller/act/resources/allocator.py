@@ -49,31 +49,13 @@ class Allocator:
     unknown device and AllocationError.
     """
 
-    def __init__(
-        self, places: Mapping[str, Place] | None = None, *, mounts: Mounts | None = None
-    ) -> None:
+    def __init__(self, places: Mapping[str, Place], *, mounts: Mounts | None = None) -> None:
         self._mounts = mounts
         self._lock = threading.Lock()
-        self._places: dict[str, Place] = dict(places or {})
-        self._bps: dict[str, float] = {}  # network limits that this allocator set; NaN: in part
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """All that have a place."""
-        return tuple(self._places)
-
-    def place(self, device: str, place: Place) -> None:
-        """From now on the device is there."""
-        with self._lock:
-            self._places[device] = place
-            self._bps.pop(device, None)
-
-    def forget(self, device: str) -> None:
-        """It is gone; nothing happens if it was not known. Its network limit is lifted."""
-        with self._lock:
-            place = self._places.pop(device, None)
-            if place is not None and self._bps.pop(device, None) is not None:
-                SharedPorts(device, place.ports).clear()
+        self._places = dict(places)
+        self._ports = {
+            name: SharedPorts(name, place.ports) for name, place in places.items() if place.ports
+        }
 
     def set(self, device: str, amounts: Amounts, in_use: Amounts) -> Applied:
         """Limit a device to these amounts, but not below `in_use`, nor below the memory that the kernel says it has.
@@ -98,6 +80,18 @@ class Allocator:
         held = tuple(one for one in Resource if wanted.of(one) > amounts.of(one))
         return Applied(device, amounts, given, held)
 
+    def lift(self, device: str) -> None:
+        """Take all limits away, whoever set them; a group that is gone has none, nor have ports that are."""
+        with self._lock:
+            place = self._places[device]
+            if place.group:
+                own = self._group(place)
+                if any(one.is_dir() for one in own.directories):
+                    own.limit_cpu(math.inf)
+                    own.limit_memory(math.inf)
+            if place.ports:
+                self._ports[device].clear()
+
     def read(self, device: str) -> Amounts:
         """The limits in force, by the kernel; infinite where there is none."""
         place = self._places[device]
@@ -106,7 +100,7 @@ class Allocator:
             own = self._group(place)
             cores, memory_bytes = own.cpu_cores(), own.memory_bytes()
         if place.ports:
-            bps = SharedPorts(device, place.ports).bps()
+            bps = self._ports[device].bps()
         return Amounts(cores, memory_bytes, bps)
 
     def totals(self, device: str) -> DeviceTotals:
@@ -130,9 +124,9 @@ class Allocator:
         groups stay: a group and its limits go with who made it.
         """
         with self._lock:
-            for device in [] if keep else list(self._bps):
-                SharedPorts(device, self._places[device].ports).clear()
-            self._bps.clear()
+            for ports in [] if keep else self._ports.values():
+                if ports.touched:
+                    ports.clear()
 
     def __enter__(self) -> Allocator:
         return self
@@ -156,12 +150,7 @@ class Allocator:
                 own.limit_memory(wanted.memory_bytes)
             given = Amounts(own.cpu_cores(), own.memory_bytes(), math.inf)
         if place.ports:
-            ports = SharedPorts(device, place.ports)
-            before_bps = self._bps.get(device, math.nan)
-            if before_bps != wanted.network_bps:  # starting tc takes longer than all else
-                self._bps[device] = math.nan  # until it is done
-                ports.limit(wanted.network_bps, known=math.isfinite(before_bps))
-                self._bps[device] = wanted.network_bps
+            self._ports[device].limit(wanted.network_bps)
             bps = max(network.LEAST_BPS, wanted.network_bps)
             given = Amounts(given.cpu_cores, given.memory_bytes, bps)
         return given

@@ -31,20 +31,38 @@ SIOCGIFMTU = 0x8921  # linux/sockios.h
 
 
 class SharedPorts:
-    """The ports of one device. Raises AllocationError. Not thread-safe."""
+    """The ports of one device; remembers what it has set. Raises AllocationError. Not thread-safe."""
 
     def __init__(self, device: str, ports: Sequence[str]) -> None:
         self.ports = tuple(ports)
+        self.touched = False  # it has set a limit, or a part of one
         self.bucket = f"{PREFIX}{zlib.crc32(device.encode()):08x}"  # the same after a restart
+        self._device = device
+        self._bps = math.nan  # in force since it was set here; NaN: not known
+        self._made: tuple[int, ...] = ()  # the interfaces that it was set on
 
-    def limit(self, bps: float, *, known: bool = False) -> None:
-        """At most so many bits per second, frames without checksum and preamble; infinity lifts the limit. known: there
-        is a limit, and the ports are the same as when it was set: only its rate changes.
+    def limit(self, bps: float) -> None:
+        """At most so many bits per second, frames without checksum and preamble; infinity lifts the limit.
+
+        Nothing is started where that is in force already. Ports (or a bucket) that were made anew have no limit: it is
+        set on them again.
         """
+        made = self._interfaces() if math.isfinite(bps) else ()
+        same = self._made == made
+        if same and self._bps == bps:
+            return
+        known = same and math.isfinite(self._bps)
+        self._bps, self.touched = math.nan, True  # until it is done
         if math.isinf(bps):
             if self.bucket in counters():
                 self.clear()
+            self._bps, self._made = bps, ()
             return
+        self._limit(bps, known=known)
+        self._bps, self._made = bps, self._interfaces()
+
+    def _limit(self, bps: float, *, known: bool) -> None:
+        """known: there is a limit, on these very ports: only its rate changes."""
         rate_bps = max(LEAST_BPS, bps)
         burst = math.ceil(max(rate_bps / 8 * BURST_S, 2 * (self._mtu() + HEADER_BYTES)))
         queue = f"tbf rate {rate_bps:.0f}bit burst {burst} latency {QUEUE_MS}ms"
@@ -75,6 +93,7 @@ class SharedPorts:
 
     def clear(self) -> None:
         """Lift the limit; ports that are gone are none."""
+        self._bps = math.nan
         present = counters()
         for port in self.ports:
             if port not in present:
@@ -88,6 +107,19 @@ class SharedPorts:
                 _call("tc", "qdisc", "del", "dev", port, "clsact")
         if self.bucket in present:
             _run("ip", f"link delete dev {self.bucket}")
+        self.touched = False
+
+    def _interfaces(self) -> tuple[int, ...]:
+        """Numbers of the ports and of the bucket (0: there is none): others when they were made anew."""
+        found = []
+        for name in (*self.ports, self.bucket):
+            try:
+                found.append(socket.if_nametoindex(name))
+            except OSError as error:
+                if name != self.bucket:
+                    raise AllocationError(missing(name, self._device)) from error
+                found.append(0)
+        return tuple(found)
 
     def _unfilter(self, port: str) -> None:
         _call("tc", "filter", "del", "dev", port, "egress", "pref", str(PREFERENCE))

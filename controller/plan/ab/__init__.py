@@ -4,8 +4,8 @@ compared with the primary by tests that may be looked at after every block (docs
 
 from __future__ import annotations
 
-from controller.plan.ab.experiment import Experiment, State, begin, share_pct, step
-from controller.plan.ab.report import report, summary
+from controller.plan.ab.experiment import Experiment, State, begin, share_pct, step, wait
+from controller.plan.ab.report import report
 from controller.plan.ab.rules import Margins, Rules
 from controller.plan.ab.values import Arm, Block, Interval, Metric
 
@@ -22,5 +22,5 @@ __all__ = [
     "report",
     "share_pct",
     "step",
-    "summary",
+    "wait",
 ]

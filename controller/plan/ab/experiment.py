@@ -81,19 +81,19 @@ def step(experiment: Experiment, seen: Block, rules: Rules) -> Experiment:
     What was seen at another share than the one in force, as while a change of share is being written, is left
     out: an arm's counts must be of the same time and the same share.
     """
+    experiment = _stopped(experiment, seen, rules)
     if experiment.state is not State.RUNNING:
         return experiment
-    hard = _hard_stop(seen, rules)
-    if hard:
-        return _ended(experiment, State.ROLLED_BACK, hard, seen.time_s)
     if not math.isclose(seen.share_pct, rules.shares_pct[experiment.stage], abs_tol=1e-9):
         experiment = replace(experiment, open=None, opened_s=seen.time_s)
     else:
         experiment = _gather(experiment, seen, rules)
-    if experiment.state is State.RUNNING and seen.time_s - experiment.began_s >= rules.longest_s:
-        reason = f"not decided within {rules.longest_s:g} s; {experiment.reason}"
-        return _ended(experiment, State.UNDECIDED, reason, seen.time_s)
-    return experiment
+    return _in_time(experiment, seen.time_s, rules)
+
+
+def wait(experiment: Experiment, seen: Block, rules: Rules) -> Experiment:
+    """The state while an observation is not complete: what needs no test ends it all the same, and so does time."""
+    return _in_time(_stopped(experiment, seen, rules), seen.time_s, rules)
 
 
 def intervals(experiment: Experiment, alpha: float, rules: Rules) -> Mapping[Metric, Interval]:
@@ -188,6 +188,13 @@ def _open_on(experiment: Experiment, rules: Rules) -> str | None:
     return None
 
 
+def _stopped(experiment: Experiment, seen: Block, rules: Rules) -> Experiment:
+    hard = _hard_stop(seen, rules)
+    if experiment.state is not State.RUNNING or hard is None:
+        return experiment
+    return _ended(experiment, State.ROLLED_BACK, hard, seen.time_s)
+
+
 def _hard_stop(seen: Block, rules: Rules) -> str | None:
     """What needs no test."""
     a, b = seen.primary, seen.variant
@@ -201,6 +208,13 @@ def _hard_stop(seen: Block, rules: Rules) -> str | None:
         if its >= rules.hard_pct and mine < rules.hard_pct / 2:
             return f"the variant {what} {its:.0f} % of {of_b}, the primary {mine:.0f} % of {of_a}"
     return None
+
+
+def _in_time(experiment: Experiment, now_s: float, rules: Rules) -> Experiment:
+    if experiment.state is not State.RUNNING or now_s - experiment.began_s < rules.longest_s:
+        return experiment
+    reason = f"not decided within {rules.longest_s:g} s; {experiment.reason}"
+    return _ended(experiment, State.UNDECIDED, reason, now_s)
 
 
 def _ended(experiment: Experiment, state: State, reason: str, now_s: float) -> Experiment:

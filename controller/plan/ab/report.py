@@ -67,23 +67,6 @@ def report(experiment: Experiment, rules: Rules) -> dict[str, Any]:
     }
 
 
-def summary(experiment: Experiment, rules: Rules) -> list[str]:
-    """The same in a line for the whole and one for each metric."""
-    told = report(experiment, rules)
-    lines = [
-        f"{experiment.variant} against {experiment.primary}: {experiment.state}, "
-        f"{told['share_pct']:g} % of new traffic, {experiment.blocks} blocks: {experiment.reason}"
-    ]
-    for name, one in told["metrics"].items():
-        low, high = (_shown(one[key]) for key in ("low", "high"))
-        lines.append(
-            f"{name}: {_shown(one['effect'])} {one['unit']} "
-            f"({1 - rules.alpha:.0%} at all times: {low} to {high}; margin {one['margin']:g}): "
-            f"{one['verdict']}"
-        )
-    return lines
-
-
 def _level(metric: Metric, arm: Arm) -> float | None:
     """Geometric mean latency in ms, or the share lost or refused."""
     if metric is Metric.LATENCY:
@@ -104,7 +87,3 @@ def _verdict(metric: Metric, low: float, high: float, limit: float) -> str:
 
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _shown(value: float | None) -> str:
-    return "?" if value is None else f"{value:.4g}"

@@ -51,9 +51,11 @@ def plan_redirects(
     }
     before = {cell: site for cell, site in state.sites.items() if cell[0] in primaries}
     chosen = chosen_sites(view, primaries, usable, barred(verdicts, now_s), before, settings)
-    routing = Routing(sources_of(view.locations), primaries, chosen, usable)
     prefixes = tuple((one.name, one.prefixes) for one in view.locations)
-    rows = _rows(routing, state.rows if prefixes == state.prefixes else {})
+    same = prefixes == state.prefixes
+    sources = state.sources if same else None
+    routing = Routing(sources or sources_of(view.locations), primaries, chosen, usable)
+    rows = _rows(routing, state.rows if same else {})
     left_out = _without_room(view, rows, chosen, primaries, state, settings)
     if left_out:
         chosen = {cell: site for cell, site in chosen.items() if cell[0] not in left_out}
@@ -86,6 +88,7 @@ def plan_redirects(
         {cell: one for cell, one in factors.items() if cell[0] in primaries and cell[1] in names},
         numbers,
         prefixes,
+        routing.sources,
         rows,
     )
     plan = RedirectPlan(redirects, slot_sets, routing, tuple(steps), tuple(left_out))

@@ -13,7 +13,7 @@ from controller.plan.redirects.state import RedirectState
 
 
 def to_json(state: RedirectState) -> str:
-    """Text that `from_json` reads back as the same state, less the rows, which the next plan makes again."""
+    """Text that `from_json` reads back as the same state, less what the next plan makes again of prefixes."""
     return json.dumps(
         {
             "turn": state.turn,

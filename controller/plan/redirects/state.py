@@ -11,6 +11,7 @@ from controller.plan.redirects.achieved import Achieved, Path, Verdict
 from controller.plan.redirects.decision import Routing
 from controller.plan.redirects.health import CopyHealth
 from controller.plan.redirects.numbers import SlotNumber
+from controller.plan.redirects.sources import Sources
 
 Cell = tuple[int, str]  # service, location
 Copy = tuple[int, str]  # service, site
@@ -98,5 +99,6 @@ class RedirectState:
     verdicts: Mapping[Path, Verdict] = field(default_factory=dict)
     corrections: Mapping[Cell, float] = field(default_factory=dict)
     numbers: Mapping[Copy, SlotNumber] = field(default_factory=dict)
-    prefixes: tuple[tuple[str, tuple[str, ...]], ...] = ()  # that the rows below were made for
+    prefixes: tuple[tuple[str, tuple[str, ...]], ...] = ()  # that what follows was made of
+    sources: Sources | None = None
     rows: Mapping[int, Rows] = field(default_factory=dict)

@@ -10,29 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ml.evaluation.dataset import DataSet
-from ml.evaluation.splits import Origins
 from ml.series import Floats
-
-LAGS = (1, 2, 3, 6, 12, 30)
-LIMIT = 20.0  # inputs are clipped there: a logistic regression is not robust to outliers
-
-
-def logistic_inputs(data: DataSet, origins: Origins, thresholds: Floats) -> Floats:
-    """What the regression sees, shape (rows, columns): the room to the threshold and the recent
-    changes in units of the series' training scale, and the time of day.
-
-    thresholds: per series. Missing values count as the latest known one before them.
-    """
-    values = last_known(data.values)
-    scale = data.scales()[origins.series]
-    last = values[origins.series, origins.index]
-    columns = [(thresholds[origins.series] - last) / scale]
-    for lag in LAGS:
-        columns.append((last - values[origins.series, np.maximum(origins.index - lag, 0)]) / scale)
-    angle = 2 * np.pi * data.times_s[origins.index] / 86_400.0
-    columns += [np.sin(angle), np.cos(angle)]
-    return np.clip(np.nan_to_num(np.stack(columns, axis=1)), -LIMIT, LIMIT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

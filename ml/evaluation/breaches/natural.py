@@ -36,7 +36,7 @@ _LOGISTIC_INPUTS = (
     "day_sine",
     "day_cosine",
 )
-_LIMIT = 20.0
+_LIMIT = 20.0  # inputs are clipped there: a logistic regression is not robust to outliers
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.ab import probes
 from controller.ab.comparisons import ComparisonRefused
 from controller.ab.probes import LOST_S, ArmProbes
 from controller.act.probes import Probe, ProbeAnswer
@@ -30,9 +31,9 @@ def busy(_: float) -> float:
     return 80.0
 
 
-def play(directory: Path, story: Story) -> World:
+def play(directory: Path, story: Story, more: str = "") -> World:
     async def run() -> World:
-        world = World(directory, busy, RULES, capacity=4000)
+        world = World(directory, busy, RULES + more, capacity=4000)
         await world.controller.start()
         try:
             await world.turns(3)
@@ -101,6 +102,47 @@ def test_a_variant_that_dies_is_taken_back_at_once(tmp_path: Path) -> None:
         assert ended["state"] == "rolled back"
         assert "r3 is not connected" in ended["reason"]
         assert world.share(label=VARIANT) == 0
+
+    play(tmp_path, story)
+
+
+def test_a_comparison_ends_in_time_and_by_lost_probes_without_new_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Routers that are up, but tell no counters any more."""
+    lost_s = 0.1
+    monkeypatch.setattr(probes, "LOST_S", lost_s)
+
+    async def story(world: World) -> None:
+        own = world.controller.ab
+        own.start("r1", "r3", longest_s=30.0)
+        await world.turns(5)
+        world.driver.broken = True
+        world.sim.time_s += 30.0
+        await world.turns(1)
+        assert own.state()["running"] == []
+        (ended,) = own.state()["ended"]
+        assert ended["state"] == "undecided"
+        assert "not decided within 30 s" in ended["reason"]
+        assert world.share(label=VARIANT) == 0
+        own.start("r1", "r3")
+        world.driver.dead.add("r3")
+        for _ in range(20):
+            await own.probes.turn()
+        await asyncio.sleep(2 * lost_s)
+        await world.turns(1)
+        assert own.state()["ended"][0]["state"] == "rolled back"
+        assert "the variant loses 100 %" in own.state()["ended"][0]["reason"]
+
+    play(tmp_path, story, "failover: {enabled: false}\n")
+
+
+def test_a_share_is_told_in_whole_slots(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.controller.ab.start("r1", "r3", shares_pct=(2.4, 50.0))
+        await world.turns(1)
+        assert world.share(label=VARIANT) == 2
+        assert world.controller.ab.state()["running"][0]["share_pct"] == 2
 
     play(tmp_path, story)
 

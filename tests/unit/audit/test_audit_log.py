@@ -56,6 +56,20 @@ def test_a_subject_cannot_take_the_place_of_the_chain(file: Path) -> None:
         log_of(file).note(1.0, "hash", {})
 
 
+def test_lines_of_one_moment_go_to_the_disk_together_and_none_is_discarded(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    log = log_of(file, sync=Sync.LINE, most_waiting=10)
+    log.notes(1.0, [("allocation", {"id": f"a{number}"}) for number in range(10)])
+    assert len(synced) == 1
+    log.notes(1.0, [("allocation", {"id": f"b{number}"}) for number in range(25)])
+    log.close()
+    assert len(lines(file)) == 1 + 10 + 25
+    assert log.discarded == 0
+
+
 def test_a_restart_appends_to_the_same_chain(file: Path) -> None:
     for number in range(3):
         log = log_of(file)

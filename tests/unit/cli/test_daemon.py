@@ -170,6 +170,8 @@ def test_decisions_tell_who_did_what_and_follow_goes_on(daemon: Running) -> None
                 seen.append(json.loads(line))
                 if [d["kind"] for d in seen if d["router"] == "r2"][-2:] == ["freeze", "unfreeze"]:
                     break
+            else:
+                pytest.fail(f"--follow ended by itself after {seen}")
             following.send_signal(signal.SIGINT)
             assert following.wait(PATIENCE_S) == 0
         finally:

@@ -68,6 +68,11 @@ def test_the_password_of_a_graph_server_comes_from_the_environment_only() -> Non
     [
         ("counters: 64", "counters: 8", "access.counters: 8 is less than cells (16)"),
         ("keep_s: 600", "keep_s: 100", "access.keep_s: 100 s are fewer than 120 steps"),
+        (
+            "keep_s: 600, cells: 16, counters: 64",
+            "keep_s: 6710887, cells: 16, counters: 64",
+            "access: 16 cells, each with keep_s / step_s = 6710887 samples, take 1639 MiB",
+        ),
         ("horizons_s: [1", "horizons_s: [0.5", "horizons_s: 0.5 s is shorter than access.step_s"),
         ("ahead_s: 2", "ahead_s: 5", "ahead_s: 5 s is beyond the last of horizons_s (4 s)"),
         ("period_s: 1.0", "period_s: 2.0", "access.step_s: 1 s is shorter than period_s (2 s)"),

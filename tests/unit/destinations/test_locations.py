@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 from pathlib import Path
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
+from controller.destinations.places import REFRESH_S, TROUBLE, Places
 from controller.model.destinations import Location
 from controller.observe.geo_database import GeoArea, GeoDatabase, GeoDatabaseError
 from controller.observe.locations import SourceLocations
 from controller.observe.prefix_table import PrefixTable
+from controller.trouble import Troubles
 
 LOCATIONS = (
     Location("rome", "south", ("10.1.0.0/16",)),
@@ -140,6 +143,62 @@ def test_a_new_file_is_taken_when_it_lies_there_and_the_old_one_stays_when_it_is
         with pytest.raises(GeoDatabaseError, match=r"city\.mmdb is no database.*unpacked"):
             database.refresh()
         assert own.of("198.51.100.9") == "rome"
+
+
+def damaged(file: Path) -> None:
+    """It opens still; one of its texts is none."""
+    fresh = file.with_suffix(".damaged")
+    fresh.write_bytes(file.read_bytes().replace(b"Paris", b"Par\xff\xfe"))
+    os.replace(fresh, file)
+
+
+def test_a_database_that_is_damaged_inside_is_named_and_what_is_configured_goes_on(
+    file: Path,
+) -> None:
+    whole = file.read_bytes()
+    troubles = Troubles()
+    configured = Places(LOCATIONS, None, troubles).locations
+
+    async def story() -> None:
+        places = Places(LOCATIONS, GeoDatabase(file, AREAS), troubles)
+        assert await places.look() != configured
+        damaged(file)
+        assert places.due(1.0)
+        assert await places.look() == configured
+        assert "city.mmdb is damaged" in troubles.open[TROUBLE]
+        assert not places.due(1.0 + REFRESH_S)  # no other file: nothing to look for
+        assert TROUBLE in troubles.open
+        assert places.sources.of("10.1.8.1") == "rome"
+        assert places.sources.of("192.0.2.1") is None
+        fresh = file.with_suffix(".fresh")
+        fresh.write_bytes(whole)
+        os.replace(fresh, file)
+        assert places.due(1.0 + 2 * REFRESH_S)
+        assert await places.look() != configured
+        assert troubles.open == {}
+        assert places.sources.of("192.0.2.1") == "rome"
+        places.close()
+
+    asyncio.run(story())
+
+
+def test_damage_that_a_look_up_finds_has_the_planners_prefixes_looked_at_again(file: Path) -> None:
+    troubles = Troubles()
+
+    async def story() -> None:
+        damaged(file)
+        places = Places(LOCATIONS, GeoDatabase(file, AREAS), troubles)
+        places.due(0.0)
+        assert not places.due(1.0)
+        assert places.sources.of("192.0.2.1") == "rome"
+        assert places.sources.of_prefix("198.51.100.0/24") is None  # here it is broken
+        assert places.sources.of("192.0.2.1") is None
+        assert places.due(1.0)
+        assert "city.mmdb is damaged" in troubles.open[TROUBLE]
+        assert not places.due(2.0)
+        places.close()
+
+    asyncio.run(story())
 
 
 def test_what_cannot_be_used_is_refused_with_the_remedy(tmp_path: Path, file: Path) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from controller.destinations.errors import UnknownCopy
 from controller.graph.graph import LinkKind
 from controller.graph.sqlite import SqliteGraph
 from controller.observe.access import AccessStep
+from controller.observe.store import Store
 from controller.plan.routes_state import RoutesState
 from harness.destinations import (
     DESTINATIONS_YAML,
@@ -134,7 +136,9 @@ def test_who_watches_over_backends_can_say_that_a_copy_fails(tell: Tell) -> None
         await world.manager.watch()
         await world.turns(8, rome=40)
         assert set(world.come(ROME, 40)) == {R2, R3}
-        with pytest.raises(KeyError, match="web at east"):
+        with pytest.raises(
+            UnknownCopy, match="no copy of dns can be at east; there may be web at east"
+        ):
             world.manager.mark("dns", "east", True)
 
     tell(story)
@@ -175,20 +179,18 @@ def test_a_restart_changes_no_row_and_remembers_who_asked(tell: Tell) -> None:
     tell(story)
 
 
-def test_a_dry_run_says_what_it_would_do_and_writes_nothing(tmp_path: Path) -> None:
+def test_what_an_earlier_run_remembered_and_cannot_be_read_is_told_once(tmp_path: Path) -> None:
     async def story() -> None:
         world = DestinationWorld(tmp_path)
+        before = Store(tmp_path / "umbra.db", world.troubles)
+        before.set_meta("destinations", "{")
+        before.close()
         await world.start()
-        world.dry = True
-        await world.turns(6, rome=40)
-        assert set(world.come(ROME, 40)) == {R1}
-        assert [(step["act"], step["dry_run"]) for step in world.recorder.steps] == [
-            ("open", True),
-            ("redirect", True),
-        ]
-        world.dry = False
-        await world.turns(3, rome=40)
-        assert set(world.come(ROME, 40)) == {R2, R3}
+        assert world.troubles.open == {}
+        await world.turns(1)
+        await world.stop()
+        await world.start()
+        assert world.troubles.counts == {"recall destinations": 1}
         await world.stop()
 
     asyncio.run(story())
@@ -365,20 +367,3 @@ def test_a_copy_that_fails_for_long_must_be_well_for_a_while_from_then_on(tell: 
         assert set(world.come(ROME, 40)) == {R2, R3}
 
     tell(story)
-
-
-def test_a_copy_that_fails_as_a_dry_run_ends_leaves_real_redirects_to_real_copies(
-    tmp_path: Path,
-) -> None:
-    async def story() -> None:
-        world = DestinationWorld(tmp_path)
-        await world.start()
-        world.dry = True
-        await world.turns(6, rome=40)
-        world.dry = False
-        world.loop.away |= {"r2", "r3"}
-        await world.manager.watch()  # before the next turn
-        assert world.manager.state()["copies"] == []
-        await world.stop()
-
-    asyncio.run(story())

@@ -270,8 +270,19 @@ def test_a_restart_changes_nothing() -> None:
     )
     _, state = run(view, state, T0 + 2)
     again = from_json(to_json(state))
-    assert again == replace(state, prefixes=(), rows={})
+    assert again == replace(state, prefixes=(), sources=None, rows={})
     assert run(world(), again, T0 + 3)[0] == run(world(), state, T0 + 3)[0]
+
+
+def test_prefixes_are_read_again_only_when_they_are_others() -> None:
+    plan, state = run(world())
+    again, state = run(world(), state, T0 + 1)
+    assert again.routing.sources is plan.routing.sources
+    rome, oslo = world().locations
+    moved = [replace(rome, prefixes=("10.4.0.0/16",)), oslo]
+    plan, _ = run(replace(world(), locations=moved), state, T0 + 2)
+    assert route_traffic(plan.routing, "10.4.0.1", WEB) == "east"
+    assert route_traffic(plan.routing, "10.2.0.1", WEB) == "west"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"turn": 1, "sites": [[1]]}'])

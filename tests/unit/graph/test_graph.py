@@ -70,12 +70,11 @@ def test_files_that_are_no_graph_are_refused_by_name(ending: str, tmp_path: Path
 
 def test_a_graphml_file_cannot_smuggle_entities_in(tmp_path: Path) -> None:
     file = tmp_path / "bad.graphml"
-    bomb = (
-        b'<?xml version="1.0"?><!DOCTYPE g [<!ENTITY a SYSTEM "file:///etc/hostname">]><g>&a;</g>'
-    )
-    file.write_bytes(bomb)
-    with pytest.raises(GraphError, match="document type"):
-        read(file)
+    bomb = '<?xml version="1.0"?><!DOCTYPE g [<!ENTITY a SYSTEM "file:///etc/hostname">]><g>&a;</g>'
+    for encoding in ("utf-8", "utf-16", "utf-16-be"):
+        file.write_bytes(bomb.encode(encoding))
+        with pytest.raises(GraphError, match="document type"):
+            read(file)
 
 
 def test_a_graphml_file_of_other_kinds_says_what_is_wrong() -> None:
@@ -156,6 +155,14 @@ def test_a_graph_server_that_is_not_there_is_named_and_the_password_is_not() -> 
             Neo4jGraph(uri, "neo4j", "secret")
     assert uri in str(caught.value)
     assert "secret" not in str(caught.value)
+    for asked in (
+        f"{uri}/?policy=x",
+        f"neo4j://127.0.0.1{uri[-6:]}/?policy=",
+    ):  # the driver's words
+        with pytest.raises(GraphError, match=r"cannot be used.*write bolt://") as caught:
+            Neo4jGraph(asked, "neo4j", "secret")
+        assert asked in str(caught.value)
+        assert "secret" not in str(caught.value)
     with pytest.raises(GraphError, match="give them apart"):
         Neo4jGraph("bolt://neo4j:secret@127.0.0.1:7687", "neo4j", "secret")
     with pytest.raises(GraphError, match="cannot name a graph"):
@@ -175,3 +182,13 @@ def test_a_file_that_is_no_graph_or_of_another_version_is_refused(tmp_path: Path
         SqliteGraph(later)
     with pytest.raises(GraphError, match="cannot be used"):
         SqliteGraph(tmp_path / "absent" / "graph.db")
+
+
+def test_a_graph_file_that_is_only_read_stays_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "graph.db"
+    with SqliteGraph(file) as store:
+        store.replace(two_sites())
+    before = file.read_bytes()
+    with SqliteGraph(file) as store:
+        assert store.graph() == two_sites()
+    assert file.read_bytes() == before

@@ -30,6 +30,7 @@ def test_a_limit_is_made_of_the_day_before_and_of_nothing_later(
     split = data.split
     watches = breach_limits.daily(data, split.test_start_s, split.test_end_s, training=False)
     day = round(86_400 / data.step_s)
+    assert watches
     for one in watches:
         before = data.values[one.row, one.first - day : one.first]
         assert one.threshold in {
@@ -48,6 +49,8 @@ def test_every_method_is_compared_at_the_same_realised_rates(data: DataSet) -> N
         "holt",
     }
     for one in found.methods:
+        assert one.matched
+        assert one.forecasts
         assert all(at.false_rate <= at.rate + 1e-9 for at in one.matched)
         assert all(at.false_rate <= at.rate + 1e-9 for at in one.forecasts)
     assert found.ratio.low <= found.ratio.value <= found.ratio.high

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from ml.breaches.alarm import AlarmRule
 from ml.breaches.breach import breach
 from ml.breaches.crossing_inputs import NAMES, SHORT_COLUMNS, SPAN, crossing_inputs, recent_inputs
-from ml.breaches.exceedance import LOGISTIC, exceedance_odds
+from ml.breaches.exceedance import exceedance_odds
 from ml.breaches.lessons import by_own_limits, by_quantiles, lessons, thinned
 from ml.breaches.warner import Alarms, Warner, inputs_of, together
 from ml.breaches.warner_training import Taught, train_warner
@@ -148,7 +146,6 @@ def test_many_forecasts_at_once_exceed_a_limit_as_likely_as_each_alone() -> None
         assert 1 / (1 + np.exp(-one)) == pytest.approx(alone, abs=0.011)
     nothing = exceedance_odds(np.full((1, 2, 5), np.nan), LEVELS, np.array([1.0]))
     assert np.isnan(nothing).all()
-    assert LOGISTIC > 1
 
 
 def test_classifier_and_forecast_meet_half_way_in_log_odds() -> None:
@@ -186,4 +183,3 @@ def test_lessons_are_of_samples_below_their_limit_with_a_known_outcome(
         assert made.crossed[row] == (values[end + 1 : end + 31] > made.limits[row]).any()
     few = thinned(many, 3000)
     assert 0 < sum(int(one.eligible.sum()) for one in few) < 6000
-    assert replace(SETTINGS).horizons_s[-1] == 30.0

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import random
+import threading
+from pathlib import Path
+
 import pytest
 
+from controller.model import Grant
+from controller.pool import Pool
+from harness.pools import POD, assign
 from topologies.bench.addresses.chaos import Settings, run
 from topologies.bench.addresses.ledger import Account, Held, judge
+from topologies.bench.addresses.worker import JumpingClock, Worker
+
+PATIENCE_S = 60.0
 
 
 def test_no_address_is_had_by_two_or_lost_while_processes_are_killed_and_stopped() -> None:
@@ -57,3 +67,51 @@ def test_the_judge_sees_early_reuse_and_changed_answers(accounts: list[Account])
     accounts[0].path.write_text("1.0 t? c\n2.0 t! c 10.0.0.2 3\n3.0 t? c\n4.0 t! c 10.0.0.3 4\n")
     accounts[0].read()
     assert "then 10.0.0.3" in judge(accounts, {}, cool_s=1.0).faults[0]
+
+
+class Forgetful(Pool):
+    """Says of every release that it ended a grant."""
+
+    def release(self, address: str, owner: str, sequence: int) -> bool:
+        super().release(address, owner, sequence)
+        return True
+
+
+class Broken(Pool):
+    """Answers nobody."""
+
+    def take(
+        self,
+        subdivision: str,
+        owner: str,
+        *,
+        reserved: str | None = None,
+        family: int | None = None,
+    ) -> Grant:
+        raise KeyError("grönt\n")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(("kind", "fault"), [(Forgetful, "twice"), (Broken, "ended: KeyError(")])
+def test_what_a_worker_sees_go_wrong_is_a_fault(
+    tmp_path: Path, kind: type[Pool], fault: str
+) -> None:
+    clock = JumpingClock(random.Random(1))
+    account = Account(tmp_path / "w1.ledger")
+    with kind(tmp_path / "pool.db", clock=clock, cool_s=0.0) as pool:
+        pool.register(POD)
+        assign(pool, "10.0.0.0/29")
+        worker = Worker(pool, clock, account.path, POD.name, seed=1)
+        running = threading.Thread(target=worker.run, args=(1, 1))
+        running.start()
+        left_s = PATIENCE_S
+        while running.is_alive() and not account.faults and left_s > 0:
+            running.join(0.01)
+            left_s -= 0.01
+            account.read()
+        worker.ending.set()
+        running.join()
+    account.read()
+    (told, *_) = judge([account], {}, cool_s=0.0).faults
+    assert told.startswith("w1:0")
+    assert fault in told

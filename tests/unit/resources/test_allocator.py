@@ -133,12 +133,14 @@ def test_what_is_no_amount_is_refused_before_anything_is_written(
     assert allocator.read("r1") == NO_LIMIT
 
 
-def test_a_device_that_cannot_be_read_does_not_hide_the_others(
-    allocator: Allocator,
-) -> None:
-    allocator.place("r3", Place("umbra/run/r3"))
-    allocator.place("r4", Place(ports=("um-none-1",)))
-    found, failed = allocator.all_totals()
+def test_a_device_that_cannot_be_read_does_not_hide_the_others(mounts: Mounts) -> None:
+    places = {
+        "r1": Place(PATH),
+        "r2": Place(),
+        "r3": Place("umbra/run/r3"),
+        "r4": Place(ports=("um-none-1",)),
+    }
+    found, failed = Allocator(places, mounts=mounts).all_totals()
     assert [one.device for one in found] == ["r1", "r2"]
     assert "there is no such group" in failed["r3"]
     assert "um-none-1 of r4 does not exist in this network namespace" in failed["r4"]
@@ -156,12 +158,13 @@ def test_bytes_of_ports_are_counted(mounts: Mounts) -> None:
     assert found.sent_bytes == found.received_bytes  # of loopback
 
 
-def test_a_forgotten_device_is_unknown(allocator: Allocator) -> None:
-    allocator.forget("r1")
-    allocator.forget("r1")
-    assert allocator.devices == ("r2",)
-    with pytest.raises(KeyError):
-        allocator.read("r1")
+def test_limits_are_lifted_and_what_is_gone_has_none(mounts: Mounts) -> None:
+    places = {"r1": Place(PATH, ("um-none-1",)), "r3": Place("umbra/run/r3")}
+    Allocator({"r1": Place(PATH)}, mounts=mounts).set("r1", Amounts(0.5, 64 * MIB, 1e6), NOTHING)
+    allocator = Allocator(places, mounts=mounts)
+    allocator.lift("r1")
+    allocator.lift("r3")
+    assert Allocator({"r1": Place(PATH)}, mounts=mounts).read("r1") == NO_LIMIT
 
 
 @pytest.mark.parametrize("path", ["/umbra", "../r1", "umbra//r1", "umbra/./r1"])

@@ -61,7 +61,7 @@ def test_a_clock_that_was_set_back_begins_anew() -> None:
     assert use.amounts.cpu_cores == 0.25
 
 
-def test_devices_are_counted_apart_and_forgotten() -> None:
+def test_devices_are_counted_apart() -> None:
     uses = DeviceUses()
     other = replace(FIRST, device="r2", cpu_s=0.0)
     uses.update([FIRST, other])
@@ -70,9 +70,6 @@ def test_devices_are_counted_apart_and_forgotten() -> None:
     )
     assert [one.device for one in found] == ["r1", "r2"]
     assert found[1].amounts.cpu_cores == 0.0
-    uses.forget("r1")
-    assert uses.newest("r1") is None
-    assert uses.update([replace(FIRST, time_s=START_S + 2, cpu_s=10.2)]) == []
 
 
 counts = st.integers(0, 2**48)

@@ -78,6 +78,39 @@ def test_what_is_not_among_the_heaviest_is_other_and_no_request_is_lost() -> Non
     assert sum(found.values()) == pytest.approx(360.0)
 
 
+def test_digests_that_come_between_readings_count() -> None:
+    own = classes()
+    own.update([reading(0, s1=(0, 0, 0))], [])
+    own.update([reading(0, s1=(0, 0, 0))], [digest("10.1.1.7", 401)])
+    own.update([], [digest("10.1.2.9", 402)])
+    found = own.update([reading(1, s1=(6, 0, 0))], [])
+    assert found["r1"] == {
+        RequestClass("web", "<1KiB", "10.1.1.0/24", "b1"): pytest.approx(3.0),
+        RequestClass("web", "<1KiB", "10.1.2.0/24", "b2"): pytest.approx(3.0),
+    }
+
+
+def test_a_flood_of_sources_is_bounded_and_does_not_hide_the_heaviest() -> None:
+    own = classes(most_pairs=2)
+    own.update([reading(0, s1=(0, 0, 0))], [])
+    flood = [digest(f"10.{n // 200}.{n % 200}.1", 401) for n in range(1000)]
+    for turn in range(20):
+        own.update([], [digest("10.200.1.1", 402)] * 50 + flood[turn * 50 : turn * 50 + 50])
+    found = own.update([reading(1, s1=(2000, 0, 0))], [])["r1"]
+    shares = {one.source: per_s for one, per_s in found.items()}
+    assert len(found) == 3
+    assert shares["10.200.1.0/24"] == pytest.approx(1000.0)
+    assert sum(shares.values()) == pytest.approx(2000.0)
+    assert all(len(one.pairs.weights) <= 8 for one in own._seen.values())
+
+
+def test_digests_of_long_ago_divide_nothing() -> None:
+    own = classes()
+    own.update([reading(0, s1=(0, 0, 0))], [digest("10.1.1.7", 401)])
+    found = own.update([reading(3600, s1=(3600, 0, 0))], [])
+    assert found["r1"] == {RequestClass("web", "<1KiB"): 1.0}
+
+
 def test_a_switch_that_started_anew_has_what_it_counts_since() -> None:
     own = classes()
     own.update([reading(0, s1=(1000, 5, 1 << 30))], [])

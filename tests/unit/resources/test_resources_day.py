@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
+from controller.ab.comparisons import ComparisonRefused
 from controller.cli import app
 from controller.commands import resource_tables
 from controller.model.resources import Amounts, Policy
@@ -96,7 +97,7 @@ def test_a_person_sees_devices_shadows_queue_and_reasons(
 ) -> None:
     async def story() -> None:
         more = devices_yaml(tmp_path, two=True, least="{cpu_cores: 2.3}")
-        world = DeviceWorld(tmp_path, lambda _: 45.0, more, monkeypatch)
+        world = DeviceWorld(tmp_path, lambda _: 45.0, more, monkeypatch, routers=4)
         await world.controller.start()
         try:
             world.driver.lose("r2")
@@ -109,9 +110,14 @@ def test_a_person_sees_devices_shadows_queue_and_reasons(
             text = shown(resource_tables.decisions(world.resources.decisions(5)))
             assert "active" in text
             assert "raised to least" in text
-            world.controller.ab.start("r1", "r3")
+            for shadow in ("r2", "r3"):
+                with pytest.raises(ComparisonRefused, match=f"{shadow} is a shadow of resources"):
+                    world.controller.ab.start("r1", shadow)
+                with pytest.raises(ComparisonRefused, match=f"{shadow} is a shadow of resources"):
+                    world.controller.ab.start(shadow, "r4")
+            world.controller.ab.start("r1", "r4")
             text = shown(resource_tables.comparisons(world.controller.ab.state()))
-            assert "r3 against r1" in text
+            assert "r4 against r1" in text
             assert "latency" in text
         finally:
             await world.close()

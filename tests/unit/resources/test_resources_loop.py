@@ -13,8 +13,9 @@ from unit.resources.cgroup_trees import populate
 
 from controller.audit import verify
 from controller.audit.examples import examples
-from controller.resources import day
+from controller.resources import day, make, past
 from controller.serve.resource_schemas import ResourceDecision, ResourcesState
+from controller.store.interface import UnavailableError
 from harness.devices import DeviceWorld, devices_yaml
 from harness.simulated import Rate
 from harness.simworld import START_S
@@ -88,26 +89,33 @@ def test_a_ramp_meets_a_shadow_that_is_warm_before_the_primary_is_full(
     assert {device for device, _ in world.allocator.orders} == {"r2"}
 
 
-def test_every_decision_is_in_the_audit_chain_with_what_it_came_to_and_the_day_decides_alike(
+def test_every_change_is_in_the_audit_chain_with_what_it_came_to_and_the_day_decides_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    made = {}
+
     async def story(world: DeviceWorld) -> None:
-        await world.turns(30)
-        await world.restart()
-        await world.turns(30)
+        for _ in range(2):
+            await world.turns(30)
+            made.update({one["id"]: one for one in world.resources.decisions(100)})
+            await world.restart()
 
     play(tmp_path, hill, devices_yaml(tmp_path), monkeypatch, story)
     log = tmp_path / "audit.jsonl"
     report = verify.verify([log], [])
     assert report.sound
     found = list(examples([log], ["allocation"]))
-    assert len(found) >= 56
-    assert found[10].target == "r1"
-    assert found[10].inputs["options"]["cpu"]["best"]["cost"] >= 0
-    assert found[10].result["regret"] >= 0
+    assert len(made) >= 56
+    assert 2 <= len(found) < len(made)
+    for one in found:
+        assert one.target == "r1"
+        assert one.inputs["options"]["cpu"]["best"]["cost"] >= 0
+        assert one.decided["amounts"] == made[one.id]["amounts"]
+    assert sum(one.result.get("cycles", 0) for one in found) > 0
+    assert all(one.result.get("regret", 0) >= 0 for one in found)
     files = sorted((tmp_path / "days").glob("*.jsonl"))
     replayed = day.check(files)
-    assert (replayed.cycles, replayed.differing) == (len(found), ())
+    assert (replayed.cycles, replayed.differing) == (len(made), ())
 
 
 def test_a_recorded_cycle_that_was_edited_is_found(
@@ -242,6 +250,69 @@ def test_a_controller_without_the_section_gives_the_primary_its_traffic_back(
         await world.restart()
         await world.controller.turn()
         assert world.share(label=302) == 0
+
+    play(tmp_path, steep, devices_yaml(tmp_path), monkeypatch, story)
+
+
+def test_a_shadow_that_is_configured_no_longer_loses_its_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: DeviceWorld) -> None:
+        await world.turns(40)
+        limit = world.allocator.limit("r2")
+        assert limit != UNTOUCHED
+        world.config = world.config.model_copy(update={"resources": None})
+        world.controller.dry_run = True
+        await world.turns(1)
+        await world.restart()
+        assert world.allocator.limit("r2") == limit
+        world.controller.dry_run = False
+        await world.controller.turn()
+        quota = world.mounts.cpu / "lab" / "r2" / "cpu.cfs_quota_us"
+        text = quota.read_text()
+        quota.unlink()
+        await world.restart()
+        assert "r2 is no shadow any more" in world.controller.troubles.open["limits of r2"]
+        quota.write_text(text)
+        await world.restart()
+        assert world.allocator.limit("r2") == UNTOUCHED
+        memory = world.mounts.memory / "lab" / "r2" / "memory.limit_in_bytes"
+        assert memory.read_text().strip() == UNTOUCHED
+        quota.write_text(text)  # by someone else, by now
+        await world.restart()
+        assert world.allocator.limit("r2") == text.strip()
+
+    play(tmp_path, steep, devices_yaml(tmp_path), monkeypatch, story)
+
+
+def test_series_of_requests_stay_bounded_over_restarts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: DeviceWorld) -> None:
+        await world.turns(10)
+        kept = world.resources._uses._rows.bound.written_s
+        assert kept
+        await world.restart()
+        assert world.resources._uses._rows.bound.written_s == kept
+
+    play(tmp_path, steep, devices_yaml(tmp_path), monkeypatch, story)
+
+
+def test_a_store_that_cannot_be_read_back_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: DeviceWorld) -> None:
+        assert make.OWN not in world.controller.troubles.open  # nothing was there to be read
+        await world.turns(3)
+
+        def gone(*_: object) -> None:
+            raise UnavailableError("the server does not answer; start it")
+
+        monkeypatch.setattr(past, "own", gone)
+        await world.restart()
+        told = world.controller.troubles.open[make.OWN]
+        assert "the server does not answer" in told
+        assert "forecasts begin without what was stored" in told
 
     play(tmp_path, steep, devices_yaml(tmp_path), monkeypatch, story)
 

@@ -9,6 +9,7 @@ from unit.resources.cgroup_trees import populate, v1
 
 from controller.act.resources import Allocator, Place
 from controller.model.resources import NOTHING, Allocation, Amounts
+from controller.resources.limited import Limited
 from controller.resources.settings import Device, Shadow
 from controller.resources.shadows import Shadows
 from controller.trouble import Troubles
@@ -21,7 +22,8 @@ def test_a_group_that_was_made_anew_is_limited_again(tmp_path: Path) -> None:
     populate(mounts, place.group)
     allocator = Allocator({"r2": place}, mounts=mounts)
     device = Device("r1", NOTHING, Place(), (Shadow("s", "r2", place),))
-    shadows = Shadows((device,), allocator, dict, set, Troubles())
+    limited = Limited({"r2": place}, lambda *_: None, lambda _: None, Troubles())
+    shadows = Shadows((device,), allocator, limited, dict, set, Troubles())
     wanted = (Allocation("r1", "s", Amounts(0.5, 64.0 * MIB), "as predicted"),)
     asyncio.run(shadows.allocate(wanted, {}))
     assert allocator.read("r2").cpu_cores == 0.5

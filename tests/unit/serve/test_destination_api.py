@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,10 @@ from typer.testing import CliRunner
 
 from controller.cli import app
 from controller.config import load
+from controller.graph.files import to_json
+from controller.graph.graph import Graph
 from controller.serve import destination_schemas as schemas
+from controller.serve import destinations
 from harness.destinations import DESTINATIONS_YAML, SITES_YAML
 from harness.served import free_port, served
 
@@ -53,6 +57,23 @@ def test_the_state_is_as_the_api_describes_it(api: httpx.Client) -> None:
     assert "destination/web" in {one.node for one in graph.nodes}
 
 
+def test_a_large_graph_is_put_into_words_beside_the_loop(
+    api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looping = []
+
+    def spied(graph: Graph) -> bytes:
+        try:
+            looping.append(asyncio.get_running_loop())
+        except RuntimeError:
+            looping.append(None)
+        return to_json(graph)
+
+    monkeypatch.setattr(destinations, "to_json", spied)
+    assert api.get("graph").json()["nodes"]
+    assert looping == [None]
+
+
 def test_a_copy_can_be_told_to_fail_and_to_be_well(api: httpx.Client) -> None:
     body = {"service": "web", "site": "east", "failed": True}
     acts = [one["act"] for one in api.post("destinations/copies", json=body).json()["steps"]]
@@ -67,6 +88,9 @@ def test_an_unknown_copy_is_refused_with_those_that_there_may_be(api: httpx.Clie
     answer = api.post("destinations/copies", json=body)
     assert answer.status_code == 404
     assert "web at east" in answer.json()["remedy"]
+    odd = api.post("destinations/copies", json=body | {"service": "a: b"}).json()
+    assert odd["detail"] == "no copy of a: b can be at east"
+    assert odd["remedy"] == answer.json()["remedy"]
 
 
 def test_the_commands_say_the_same(api: httpx.Client) -> None:

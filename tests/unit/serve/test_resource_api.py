@@ -81,16 +81,27 @@ def test_decisions_of_a_device_that_is_not_managed_are_refused_with_those_that_a
     assert json.loads(run(url, "resources", "decisions", "--json").output) == []
 
 
-def test_a_comparison_with_a_variant_that_is_not_there_is_refused(url: str) -> None:
+def test_what_cannot_be_compared_is_refused_with_the_reason(url: str) -> None:
     schemas.ComparisonsState.model_validate(get(url, "ab"))
     assert "no comparison runs" in run(url, "ab").output
     shown = run(url, "ab", "start", "r1", "r2", "--shares", "5,25")
     assert shown.exit_code == 1
-    assert "r2 is not connected" in " ".join(shown.output.split())
+    assert "r2 is a shadow of resources.devices" in " ".join(shown.output.split())
     shown = run(url, "ab", "stop", "r1")
     assert "no comparison with r1 runs" in " ".join(shown.output.split())
-    shown = run(url, "ab", "start", "r1", "r2", "--shares", "five")
-    assert shown.exit_code == 2
+    for shares in ("five", "0.5,5"):
+        shown = run(url, "ab", "start", "r1", "r2", "--shares", shares)
+        assert shown.exit_code == 2
+        assert "write whole percents" in " ".join(shown.output.split())
+
+
+@pytest.mark.parametrize("shares", [[0.5, 5], [2.5], [0], [100], []])
+def test_shares_that_slots_cannot_give_are_refused(url: str, shares: list[float]) -> None:
+    body = {"primary": "r1", "variant": "r2", "shares_pct": shares}
+    answer = httpx.post(f"{url}/api/v1/ab/start", json=body, trust_env=False)
+    assert answer.status_code == 422
+    assert "shares_pct" in answer.json()["detail"]
+    assert "correct the fields" in answer.json()["remedy"]
 
 
 def test_a_policy_with_an_error_is_told_with_file_line_and_key(tmp_path: Path) -> None:

@@ -68,3 +68,11 @@ def test_the_sketch_underestimates_nobody_it_holds(items: list[int]) -> None:
     for key, count in true.items():
         if count > len(items) / 8:
             assert key in top.weights
+
+
+def test_many_light_keys_at_once_do_not_push_out_the_heaviest() -> None:
+    top = TopK(8)
+    top.add({("big",): 100.0}, 0.0)
+    top.add({(f"small{number}",): 1.0 for number in range(50)}, 0.0)
+    assert top.least(("big",)) == 100.0
+    assert len(top.weights) == 8

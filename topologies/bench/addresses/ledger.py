@@ -6,6 +6,7 @@ clock. A line is one write, so it outlives a kill -9 of its writer. The pool nev
     t? OWNER                     wants an address            r? OWNER ADDRESS SEQUENCE   stops using it
     t! OWNER ADDRESS SEQUENCE    has it from here on         r! OWNER                    was told so
     t- OWNER                     was told that there is none c! WORKER                    its wall clock was set
+    f! WHO WHAT...               a fault that the worker saw itself
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ class Account:
             self.operations += 1
         elif step == "c!":
             self.jumps += 1
+        elif step == "f!":
+            self.faults.append(" ".join(fields[2:]))
 
     def _granted(self, held: Held) -> None:
         self.wanting.discard(held.owner)
@@ -115,7 +118,9 @@ class Verdict:
 
     duplicates: tuple[str, ...]  # two had one address at one time
     early: tuple[str, ...]  # given again before it had cooled down
-    faults: tuple[str, ...]  # a request asked again was answered otherwise
+    faults: tuple[
+        str, ...
+    ]  # a request asked again was answered otherwise, or a worker saw one itself
 
 
 def judge(accounts: Iterable[Account], ended_s: dict[Path, float], cool_s: float) -> Verdict:

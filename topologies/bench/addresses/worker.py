@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from controller.pool import Full, Pool, SystemClock, Unavailable
+from controller.pool import Full, Pool, Refused, SystemClock, Unavailable
 from topologies.bench.addresses.ledger import Account, Held, Ledger
 
 AGAIN_PCT = 5  # asks a second time although it was answered
@@ -56,7 +56,7 @@ class Worker:
     def run(self, threads: int, tokens: int) -> None:
         """Until `ending`."""
         running = [
-            threading.Thread(target=self._thread, args=(number, tokens))
+            threading.Thread(target=self._watched, args=(number, tokens))
             for number in range(threads)
         ]
         for thread in running:
@@ -64,6 +64,13 @@ class Worker:
         for thread in running:
             thread.join()
         self._ledger.close()
+
+    def _watched(self, number: int, tokens: int) -> None:
+        try:
+            self._thread(number, tokens)
+        except Exception as error:  # of a thread that ends nobody else hears
+            self._ledger.write("f!", f"{self._name}:{number}", f"ended: {error!a}")
+            raise
 
     def _thread(self, number: int, tokens: int) -> None:
         chance = random.Random(f"{self._seed} {number}")
@@ -86,9 +93,9 @@ class Worker:
                 self._take(owner, mine)
                 continue
             held = mine.pop(owner)
-            self._release(held)
-            if chance.randrange(100) < AGAIN_PCT and self._released(held):
-                raise AssertionError(f"{held} was released twice")
+            released = self._release(held)
+            if released and chance.randrange(100) < AGAIN_PCT:
+                self._release_again(held)
 
     def _take(self, owner: str, mine: dict[str, Held]) -> None:
         self._ledger.write("t?", owner)
@@ -107,18 +114,27 @@ class Worker:
             mine[owner] = Held(owner, grant.address, grant.sequence, 0.0)
             return
 
-    def _release(self, held: Held) -> None:
+    def _release(self, held: Held) -> bool:
+        """Whether the pool answered before the end."""
         self._ledger.write("r?", held.owner, held.address, held.sequence)
         while not self.ending.is_set():
             try:
-                self._released(held)
+                self._pool.release(held.address, held.owner, held.sequence)
             except Unavailable:
                 continue
+            except Refused:
+                pass  # an earlier one that nobody heard of ended it, and another has it by now
             self._ledger.write("r!", held.owner)
-            return
+            return True
+        return False
 
-    def _released(self, held: Held) -> bool:
-        return self._pool.release(held.address, held.owner, held.sequence)
+    def _release_again(self, held: Held) -> None:
+        try:
+            twice = self._pool.release(held.address, held.owner, held.sequence)
+        except (Unavailable, Refused):
+            return  # refused: another has it by now
+        if twice:
+            self._ledger.write("f!", held.owner, f"released {held.address} ({held.sequence}) twice")
 
 
 def main() -> None:

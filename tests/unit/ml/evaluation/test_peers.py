@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml.evaluation.baselines.logistic import Logistic, last_known, logistic_inputs
+from ml.evaluation.baselines.logistic import Logistic, last_known
 from ml.evaluation.baselines.lstm import Lstm
 from ml.evaluation.baselines.persistence import Persistence, PersistenceMargin
 from ml.evaluation.baselines.seasonal import SeasonalNaive
@@ -160,7 +160,9 @@ def test_a_logistic_regression_learns_that_little_room_means_a_breach(data: Data
     split = data.split
     origins = rolling_origins(data.values, data.times_s, split.begin_s, split.train_end_s, 6)
     limits = np.quantile(data.values[:, : len(data.times_s) // 2], 0.9, axis=1)
-    inputs = logistic_inputs(data, origins, limits)
+    last = data.values[origins.series, origins.index]
+    room = (limits[origins.series] - last) / data.scales()[origins.series]
+    inputs = np.nan_to_num(room)[:, None]
     breached = data.values[origins.series, origins.index + 2] > limits[origins.series]
     probability = Logistic.fit(inputs, breached).probability(inputs)
     assert ((probability >= 0) & (probability <= 1)).all()
