@@ -17,7 +17,7 @@ from controller.destinations.make import make as make_destinations
 from controller.destinations.rows import InForce
 from controller.model import Fabric
 from controller.recorder import Recorder
-from controller.resilience import Resilience
+from controller.resilience.assembly import Resilience
 from controller.resources import make as resources
 from controller.resources.traffic import SOURCE
 from controller.trouble import Troubles

@@ -20,7 +20,7 @@ from controller.config import Config
 from controller.cycle import Cycle
 from controller.driver import make_driver
 from controller.events import Listener, NodeFailed, NodeRecovered, Publisher
-from controller.learning import Learning
+from controller.learning.assembly import Learning
 from controller.memory import Memory
 from controller.orders import Orders
 from controller.plan.fabric import slot_set_id
@@ -28,8 +28,8 @@ from controller.plan.routes_memory import continued
 from controller.plan.routes_shares import shares
 from controller.plan.routes_state import RoutesState
 from controller.recorder import Recorder
-from controller.resilience import Resilience
-from controller.shadowing import Shadowing
+from controller.resilience.assembly import Resilience
+from controller.shadowing.assembly import Shadowing
 from controller.snapshot import snapshot
 from controller.trouble import Troubles
 from controller.upkeep import Upkeep

@@ -14,7 +14,7 @@ from controller.plan.routes_rules import in_breach
 from controller.plan.routes_state import RouterView, RoutesState
 from controller.predict import Outlook
 from controller.recorder import Recorder
-from controller.resilience import Resilience
+from controller.resilience.assembly import Resilience
 from controller.trouble import Troubles
 
 

@@ -9,15 +9,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from controller.address_demand import AddressForecastSettings, AddressForesight, Expectation
+from controller.addressing.foresight import AddressForecastSettings, AddressForesight, Expectation
 from controller.addressing.history import Happened
 from controller.addressing.settings import DEFAULT_PROFILE, families
+from controller.learning.side_training import SideTraining
 from controller.model import Subdivision
 from controller.plan.shards.demand import Demand, DemandSettings, predict_demand
 from controller.plan.shards.needs import need_of
 from controller.plan.shards.profiles import ApplicationProfile, mean_instance
 from controller.plan.shards.state import Key, Need, ShardView
-from controller.side_training import SideTraining
 from controller.trouble import Troubles
 from ml.calendars.events import PlannedEvent
 

@@ -60,7 +60,7 @@ def train(
     A running daemon with the same models directory takes it up at its next look. Exit code 1 when it
     is no better than the cold-start model.
     """
-    from controller.learning import METRIC
+    from controller.learning.assembly import METRIC
     from ml.life.registry import Origin, Registry, RegistryError
     from ml.life.training import train_kept, with_warner
     from ml.life.version import Standing, State, data_hash

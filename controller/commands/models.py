@@ -111,7 +111,7 @@ def _state(directory: Path | None, api: str, token_file: Path | None) -> dict[st
     if directory is None:
         state: dict[str, Any] = get(daemon(api, token_file), "models")
         return state
-    from controller.learning import METRIC
+    from controller.learning.assembly import METRIC
     from ml.life.registry import Registry, RegistryError
 
     try:

@@ -45,7 +45,7 @@ def demo(
     ] = Path("reports/demo.html"),
 ) -> None:
     """Run the same load twice, reactive and predictive, on an emulated fabric (needs root)."""
-    module = _need("topologies.demo", "the demo")
+    module = _need("topologies.demo.run", "the demo")
     code = module.run(
         switch=switch.value, json_file=json_file, seconds=seconds, seed=seed, report_file=report
     )

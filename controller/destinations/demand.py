@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from statistics import NormalDist
 
-from controller.destination_demand import DestinationForesight, DestinationOutlook
+from controller.destinations.foresight import DestinationForesight, DestinationOutlook
+from controller.learning.side_training import SideTraining
 from controller.model import DemandCell
 from controller.observe.access import AccessHistory, AccessStep
 from controller.observe.access_readings import ELSEWHERE, Cell
 from controller.plan.redirects.corrections import corrected
-from controller.side_training import SideTraining
 from controller.trouble import Troubles
 from ml.calendars.events import PlannedEvent
 

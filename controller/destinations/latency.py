@@ -1,6 +1,6 @@
 """How far locations are from sites: as configured until it is measured, then as the edges' data planes measure it.
 
-Probes of routers (`controller.health`) leave an edge and come back to it, stamped by the edge both times. A location's
+A probe (`controller.resilience.health`) leaves an edge and comes back, stamped by the edge both times. A location's
 round trip to a site is what is between its clients and the edges of its own site, as configured, and what these edges
 measured to the site's routers: the median over routers of the median of the latest probes.
 """

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from controller.config import Config
 from controller.config.destinations import GraphSection
-from controller.destination_demand import DestinationForesight
 from controller.destinations import settings, traffic
 from controller.destinations.demand import DestinationDemand
 from controller.destinations.errors import DestinationError
+from controller.destinations.foresight import DestinationForesight
 from controller.destinations.graphing import Graphing
 from controller.destinations.latency import SiteLatencies
 from controller.destinations.manager import DestinationManager

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from controller.config import Config
 from controller.config.destinations import Destinations, ServiceSection, SiteSection
 from controller.config.destinations_sites import backend_sites, primary_sites, router_sites
-from controller.destination_demand import DemandForecastSettings
+from controller.destinations.foresight import DemandForecastSettings
 from controller.model import Destination, Location
 from controller.observe.access_settings import AccessSettings
 from controller.observe.geo_database import GeoArea

@@ -13,7 +13,7 @@ least. And it means something only compared to what is usual now: on a busy fabr
 the round trips and with the silences that routers, and the controller, have broken lately.
 
 `now_s` must be a clock that stands still while the controller itself was stalled (see
-`controller.health`), or a stalled controller would find everybody silent.
+`controller.resilience.health`), or a stalled controller would find everybody silent.
 """
 
 from __future__ import annotations

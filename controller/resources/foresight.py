@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from controller.config.resource_devices import UseForecastConfig
+from controller.learning.side_training import SideTraining
 from controller.model.resources import Amounts, Resource, ResourceForecast
 from controller.predict import WARM_SAMPLES
 from controller.resources import settings
 from controller.resources.history import UseHistory
-from controller.side_training import SideTraining
 from controller.trouble import Troubles
 from ml.calendars.events import PlannedEvent
 from ml.forecasting.forecast import Forecast

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from topologies import namespace
-from topologies.burst_act import BurstError, act
-from topologies.bursts import Shape, arrivals
+from topologies.demo.burst_act import BurstError, act
+from topologies.demo.bursts import Shape, arrivals
 
 SMALL = Shape(bursts_s=(3.5,), in_burst=6, end_s=5.0)
 

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("mininet", reason="mininet is not installed")
 
-from controller.resync import OWNED
+from controller.resilience.resync import OWNED
 from topologies.load.conversation import Conversation
 from topologies.load.interruption import Interruption
 from topologies.net import Network

@@ -18,7 +18,7 @@ pytest.importorskip("mininet", reason="mininet is not installed")
 from controller.act.records import State
 from controller.model import Kind
 from controller.plan.liveness import Status
-from controller.resync import OWNED
+from controller.resilience.resync import OWNED
 from harness.shared import Shared
 from topologies.world import World
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from topologies.ramp_act import CAPACITY_CORES, SHAPE, TOP_PER_S, act
+from topologies.demo.ramp_act import CAPACITY_CORES, SHAPE, TOP_PER_S, act
 from topologies.ramp_fabric import play
 from topologies.ramps import NONE, REACTIVE, UMBRA, RampRun
 

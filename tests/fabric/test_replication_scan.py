@@ -11,7 +11,7 @@ from scapy.layers.l2 import Ether
 
 from controller.act.packets import Scan, ScanMode
 from controller.model import PrimaryRow
-from controller.resync import OWNED
+from controller.resilience.resync import OWNED
 from harness.packets import arriving, label_of
 from harness.programmed import Make, Programmed
 from harness.replicas import (

@@ -15,7 +15,7 @@ from controller.act.fabric import FabricDriver
 from controller.act.packets import EXPIRE, Scan, ScanMode
 from controller.act.records import Connection, Record, RecordKind, State
 from controller.model import RecordEvent
-from controller.resync import OWNED
+from controller.resilience.resync import OWNED
 from harness.packets import label_of
 from harness.pair import Pair, pair
 from harness.small import B1, B2, CLIENT_IP, R1, R2, VIP, WEB

@@ -21,7 +21,7 @@ from controller.act.router_files import (
     write,
 )
 from controller.model.bgp import Advertisement
-from topologies.real_routers import missing
+from topologies.servers.real_routers import missing
 
 SETTINGS = RouterSettings(
     name="border",

@@ -10,13 +10,13 @@ import pytest
 
 pytest.importorskip("mininet", reason="mininet is not installed")
 
-from controller.latency import LEAST_SAMPLES, Latencies
-from controller.loadtest import LoadTester
 from controller.model import Stage
 from controller.plan.capacity import LoadResult, LoadSettings
 from controller.plan.replicas import TRAIN_COPIES
 from controller.plan.shadows import select
 from controller.plan.shadows_state import ShadowInputs, ShadowSettings, ShadowState, peers
+from controller.shadowing.latency import LEAST_SAMPLES, Latencies
+from controller.shadowing.loadtest import LoadTester
 from harness.probing import listen
 from harness.shared import Shared
 from harness.whole import Whole

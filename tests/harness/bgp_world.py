@@ -26,7 +26,7 @@ from controller.plan.shard_routes import Attachment, shard_rows, with_shards
 from harness.programmed import Make, Programmed, programmed
 from harness.small import CLIENT_IP, CLIENT_MAC, small_fabric, small_plan
 from topologies.network_space import NetworkSpace, cable
-from topologies.real_routers import BirdRouter, FrrRouter, missing
+from topologies.servers.real_routers import BirdRouter, FrrRouter, missing
 from topologies.switches import EMBEDDED
 
 POOL, POOL_IPV6 = "10.50.0.0/16", "2001:db8:50::/44"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from topologies.influx import Influx, NoServerError, binary, running
+from topologies.servers.influx import Influx, NoServerError, binary, running
 
 __all__ = ["Influx", "need", "running", "until"]
 
@@ -17,7 +17,7 @@ def need(major: int) -> Path:
     """The server's program. Version 1 is installed by the project's set-up: without it the test fails, naming the
     remedy. The others are used where they are.
     """
-    from topologies.influx import REMEDIES
+    from topologies.servers.influx import REMEDIES
 
     found = binary(major)
     if found is not None:

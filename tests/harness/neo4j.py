@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from topologies.graph_server import PASSWORD, REMEDY, Neo4j, running, version
+from topologies.servers.graph_server import PASSWORD, REMEDY, Neo4j, running, version
 
 __all__ = ["PASSWORD", "Neo4j", "need", "running"]
 

@@ -22,10 +22,10 @@ from controller.plan.routes_state import (
     RoutesState,
     ServiceView,
 )
-from topologies import scenario
 from topologies.bench import training
 from topologies.bench.progress import Progress
 from topologies.bench.result import Figure, Result
+from topologies.demo import scenario
 from topologies.load.analysis import percentile
 from topologies.net import Network
 from topologies.switches import choose

@@ -17,11 +17,11 @@ import yaml
 
 from controller.config import parse
 from controller.daemon import Controller
-from controller.learning import METRIC
+from controller.learning.assembly import METRIC
+from controller.learning.training_job import Job, Trained
 from controller.store import sqlite_tables
 from controller.store.schema import SCHEMA
 from controller.store.sqlite import SqliteAdapter
-from controller.training_job import Job, Trained
 from ml.settings import Settings
 from topologies.bench.progress import Progress
 from topologies.bench.result import Figure

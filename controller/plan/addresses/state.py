@@ -27,7 +27,7 @@ class RangeView:
     held: warm or being warmed. granted: in use. grants, cold: since the last plan, all and those that
     found no warm address. room: addresses that are idle in its shards and could be held. quota: addresses
     that may be in use at one time. expected_per_s: grants per second that are foreseen for
-    the next window (`controller.address_demand`); None: nothing is foreseen. why: what that comes from.
+    the next window (`controller.addressing.foresight`); None: nothing is foreseen. why: what that comes from.
     """
 
     subdivision: str

@@ -1,6 +1,6 @@
 """What a subdivision will need: instances, bandwidth, with intervals, and the demand score (seed 9055112, section 1).
 
-The forecast of the instances is made elsewhere (`controller.address_demand`) from their creations and
+The forecast of the instances is made elsewhere (`controller.addressing.foresight`) from their creations and
 terminations, time of day and week, and the calendar; here it is only asked.
 
 The seed's score is count times bandwidth, compared with a number of addresses. For both to be of one kind the

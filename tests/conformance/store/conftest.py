@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.influx import Influx, need, running
-from topologies.faulty import FaultyProxy, before
+from topologies.servers.faulty import FaultyProxy, before
 
 
 @pytest.fixture(scope="module", params=[1, 2])

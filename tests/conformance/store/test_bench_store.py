@@ -9,7 +9,7 @@ import pytest
 
 from harness.influx import need
 from topologies.bench.store import faults
-from topologies.influx import running
+from topologies.servers.influx import running
 
 SAMPLES = 120_000
 

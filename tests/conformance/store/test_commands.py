@@ -18,7 +18,7 @@ from controller.store.rejected import RejectedLines
 from controller.store.sqlite import SqliteAdapter
 from harness.influx import Influx
 from harness.yaml_fabric import FABRIC_YAML
-from topologies.influx import TOKEN
+from topologies.servers.influx import TOKEN
 
 NS = 1_000_000_000
 START_NS = (int(time.time()) - 3600) * NS

@@ -16,8 +16,8 @@ from controller.store.interface import Query, Retention
 from controller.store.opening import connect
 from harness.influx import Influx
 from harness.simworld import START_S, World
-from topologies.faulty import FaultyProxy, Mode
-from topologies.influx import TOKEN
+from topologies.servers.faulty import FaultyProxy, Mode
+from topologies.servers.influx import TOKEN
 
 
 def overload(time_s: float) -> float:

@@ -20,7 +20,7 @@ from controller.store.spool import Spool
 from controller.trouble import Troubles
 from harness import disk
 from harness.influx import Influx, until
-from topologies.faulty import FaultyProxy, Mode
+from topologies.servers.faulty import FaultyProxy, Mode
 
 WEEK_S = 604_800.0
 

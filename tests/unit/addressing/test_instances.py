@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.address_demand import AddressForesight
+from controller.addressing.foresight import AddressForesight
 from controller.observe.instance_log import InstanceLog, InstanceLogError
 from controller.observe.instances import InstanceEvent, InstanceHistory
 from controller.plan.shards.demand import DemandSettings, demand_score, predict_demand

@@ -100,8 +100,8 @@ def test_every_model_of_the_controller_gets_the_events(world: World) -> None:
 
 
 def test_the_line_up_gives_the_events_to_all_that_predict(world: World, tmp_path: Path) -> None:
-    from controller.dark import Dark
-    from controller.lineup import Lineup
+    from controller.learning.dark import Dark
+    from controller.learning.lineup import Lineup
     from ml.life.promotion import Contest, Rules
 
     forecaster = make_forecaster(world.config)

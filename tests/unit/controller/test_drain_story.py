@@ -27,7 +27,7 @@ TAKERS = ("r2", "r3")
 
 @pytest.fixture(autouse=True)
 def _tried_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.failover.AGAIN_S", 0.1)
+    monkeypatch.setattr("controller.resilience.failover.AGAIN_S", 0.1)
 
 
 def test_draining_moves_new_connections_then_state_then_bindings(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from controller.events import ModelDecided
-from controller.lineup import COLD, Lineup
+from controller.learning.lineup import COLD, Lineup
 from controller.trouble import Troubles
 from ml.breaches.warner import Warner
 from ml.forecasting.forecast import Forecast

@@ -118,7 +118,7 @@ def test_repairs_wait_until_the_connections_of_a_dead_router_have_settled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calm_s = 2.0
-    monkeypatch.setattr("controller.resync.CALM_S", calm_s)
+    monkeypatch.setattr("controller.resilience.resync.CALM_S", calm_s)
 
     async def story(world: World) -> None:
         loop, walked_s = asyncio.get_running_loop(), []

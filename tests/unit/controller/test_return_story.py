@@ -90,8 +90,8 @@ def test_a_router_that_hung_does_not_own_what_its_shadows_took_over(tmp_path: Pa
 def test_a_router_that_returns_empty_while_a_repair_is_due_gets_its_connections_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.resync.AGAIN_S", 0.05)
-    monkeypatch.setattr("controller.resync.CALM_S", 0.0)
+    monkeypatch.setattr("controller.resilience.resync.AGAIN_S", 0.05)
+    monkeypatch.setattr("controller.resilience.resync.CALM_S", 0.0)
 
     async def story(world: World) -> None:
         replicas, resync = world.driver.replicas, world.controller.resilience.resync
@@ -137,7 +137,7 @@ def test_an_edge_that_comes_back_empty_gets_its_connections_from_its_peer(tmp_pa
 def test_an_edge_that_comes_back_empty_while_a_repair_is_due_gets_its_connections_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.resync.AGAIN_S", 0.01)
+    monkeypatch.setattr("controller.resilience.resync.AGAIN_S", 0.01)
 
     async def story(world: World) -> None:
         replicas = world.driver.replicas

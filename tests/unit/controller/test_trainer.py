@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from controller import trainer
 from controller.config import Config, parse
 from controller.events import ModelDecided
-from controller.lineup import COLD, Lineup
+from controller.learning import trainer
+from controller.learning.lineup import COLD, Lineup
+from controller.learning.trainer import Trainer
+from controller.learning.training_job import drift
 from controller.model import RouterSample
 from controller.observe.demand import Demand
 from controller.predict import Foresight, make_forecaster, planned_events
 from controller.recorder import Recorder
-from controller.trainer import Trainer
-from controller.training_job import drift
 from controller.trouble import Troubles
 from ml.breaches.warner import Warner
 from ml.forecasting.forecaster import Forecaster

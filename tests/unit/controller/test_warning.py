@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from controller import trainer
 from controller.commands import model_tables
 from controller.events import ShiftDecided
-from controller.lineup import COLD
+from controller.learning import trainer
+from controller.learning.lineup import COLD
 from controller.model import RouterSample
 from controller.observe.demand import Demand
 from controller.serve.model_schemas import ModelsState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.destination_demand import (
+from controller.destinations.foresight import (
     DemandForecastSettings,
     DestinationForesight,
     DestinationOutlook,

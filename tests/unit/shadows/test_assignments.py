@@ -11,11 +11,11 @@ import pytest
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from controller.assignments import Assignments
 from controller.commands import shadow_tables
 from controller.model import NodeCounters, ServiceCounters
 from controller.plan.routes_state import RouterState, RouterView, RoutesState
 from controller.serve.shadow_schemas import AssignmentState, WhyState
+from controller.shadowing.assignments import Assignments
 from harness.probing import ProbedFabric
 from harness.simworld import configuration
 

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import replace
 
 from controller.act.probes import ProbeAnswer
-from controller.latency import LEAST_SAMPLES, PROBE_KIND, SAMPLES, STALE_S, Latencies
 from controller.model import Fabric, Stage
+from controller.shadowing.latency import LEAST_SAMPLES, PROBE_KIND, SAMPLES, STALE_S, Latencies
 from harness.probing import ProbedFabric, listen
 from harness.small import small_fabric
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from controller.loadtest import LoadTester, ProbingFailed, plain
 from controller.plan.capacity import LoadResult, LoadSettings
+from controller.shadowing.loadtest import LoadTester, ProbingFailed, plain
 from harness.probing import ProbedFabric, listen
 from harness.small import small_fabric
 

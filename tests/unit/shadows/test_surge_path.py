@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from controller.surge_path import MOST_MISSED, SurgePath
+from controller.shadowing.surge_path import MOST_MISSED, SurgePath
 
 BASE = {1: {"r1": 50.0, "r2": 50.0}, 2: {"r3": 100.0}}
 PERIOD_S = 0.2

@@ -10,8 +10,8 @@ from rich.console import Console
 
 pytest.importorskip("mininet", reason="mininet is not installed")
 
-from topologies.acts import BURST, FAILURE, RAMP, SUN, Act, Say
-from topologies.demo import RUNS
+from topologies.demo.acts import BURST, FAILURE, RAMP, SUN, Act, Say
+from topologies.demo.run import RUNS
 
 
 def test_an_act_is_played_once_for_each_run_and_told(tmp_path: Path) -> None:

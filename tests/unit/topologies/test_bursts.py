@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topologies.burst_report import section
-from topologies.bursts import Arrival, Bursts, Held, Shape, Start, Stock, announced, arrivals
+from topologies.demo.burst_report import section
+from topologies.demo.bursts import Arrival, Bursts, Held, Shape, Start, Stock, announced, arrivals
 
 SHAPE = Shape()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from topologies import demo
+from topologies.demo import run as demo
 
 USER, GROUP = 4321, 4322
 

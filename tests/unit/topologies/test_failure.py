@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from topologies.failure import Failure, failure
-from topologies.failure_report import alive, answered_per_s, section
+from topologies.demo.failure import Failure, failure
+from topologies.demo.failure_report import alive, answered_per_s, section
 from topologies.load import exchanges
 from topologies.load.exchanges import Exchange, Life
 from topologies.load.interruption import interruption

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from topologies.live import Picture, View
+from topologies.demo.live import Picture, View
 
 CAPACITY = {"r1": 200, "r2": 200, "r3": 200, "r4": 200}
 

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("mininet", reason="mininet is not installed")
 
-from topologies import ramp_report
 from topologies.bench.resources.ramp import summary
+from topologies.demo import ramp_report
 from topologies.load.analysis import Attempt
 from topologies.ramps import NONE, REACTIVE, UMBRA, Moment, RampRun, RampShape
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from topologies.bursts import Arrival, Bursts, Shape, Start, Stock
-from topologies.failure import Failure
-from topologies.live import bar
+from topologies.demo.bursts import Arrival, Bursts, Shape, Start, Stock
+from topologies.demo.failure import Failure
+from topologies.demo.live import bar
+from topologies.demo.record import Acts, RunRecord, Snapshot, predictions, report
+from topologies.demo.report import html
 from topologies.load.analysis import Attempt, Passage, Traffic
 from topologies.load.interruption import Interruption
 from topologies.ramps import REACTIVE, UMBRA, Moment, RampRun, RampShape
-from topologies.record import Acts, RunRecord, Snapshot, predictions, report
-from topologies.report import html
 from topologies.sun import Call, Change, Mode, Sun
 from topologies.sun_load import Day
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from topologies import scenario
+from topologies.demo import scenario
 
 SECONDS = [30.0, 45.0, 75.0, 120.0]
 

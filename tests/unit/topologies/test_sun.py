@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from topologies.demo.sun_report import section
 from topologies.load.analysis import Attempt, Traffic
 from topologies.sun import Change, Mode, Region, Sun, decided_sites, sun
 from topologies.sun_load import Day, connections, curve, history
-from topologies.sun_report import section
 from topologies.two_sites import LOCATIONS
 
 DAY = Day(period_s=12.0, awake_per_s=10.0, asleep_per_s=0.5)

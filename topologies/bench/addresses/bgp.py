@@ -28,7 +28,7 @@ from controller.plan.shard_advertisements import shard_advertisements
 from topologies.bench.progress import Progress
 from topologies.bench.result import Figure
 from topologies.network_space import NetworkSpace, cable
-from topologies.real_routers import (
+from topologies.servers.real_routers import (
     BirdRouter,
     FrrRouter,
     RealRouterError,

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from controller.address_demand import AddressForesight, Expectation
+from controller.addressing.foresight import AddressForesight, Expectation
 from controller.observe.instances import InstanceEvent, InstanceHistory
 from controller.plan.addresses.ranges import Key, plan_ranges
 from controller.plan.addresses.settings import RangeSettings

@@ -63,7 +63,7 @@ def _server(directory: Path, case: _Case) -> tuple[str, dict[str, Figure]]:
     """Its name and version, and its figures."""
     try:
         from controller.graph.neo4j import Neo4jGraph
-        from topologies.graph_server import PASSWORD, NoServerError, running
+        from topologies.servers.graph_server import PASSWORD, NoServerError, running
     except ModuleNotFoundError as error:
         raise _Absent(f"{error}: pip install 'umbra[graph]'") from error
     try:

@@ -24,9 +24,9 @@ from controller.store.opening import connect
 from controller.store.sqlite import SqliteAdapter
 from topologies.bench.progress import Progress
 from topologies.bench.store.writer import FLUSH_SAMPLES, ROUTERS, Work
-from topologies.faulty import FaultyProxy, Mode, before
-from topologies.influx import TOKEN, Influx
 from topologies.namespace import dying
+from topologies.servers.faulty import FaultyProxy, Mode, before
+from topologies.servers.influx import TOKEN, Influx
 
 Serials = npt.NDArray[np.int64]
 WEEK_S = 604_800.0

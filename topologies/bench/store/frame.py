@@ -10,7 +10,7 @@ from topologies import namespace
 from topologies.bench.progress import Progress
 from topologies.bench.result import Better, Figure, Result
 from topologies.bench.store import faults, speed
-from topologies.influx import Influx, NoServerError, running
+from topologies.servers.influx import Influx, NoServerError, running
 
 SAMPLES = 1_000_000
 INGEST = 400_000

@@ -22,9 +22,9 @@ from controller.store.sqlite import SqliteAdapter
 from controller.trouble import Troubles
 from topologies.bench.progress import Progress
 from topologies.bench.store.writer import FLUSH_SAMPLES, ROUTERS, Work, make_store, sample
-from topologies.faulty import FaultyProxy, Mode, before
-from topologies.influx import TOKEN, Influx
 from topologies.load.analysis import percentile
+from topologies.servers.faulty import FaultyProxy, Mode, before
+from topologies.servers.influx import TOKEN, Influx
 
 WEEK_S = 604_800.0
 STEP_S = 60.0  # of the week that is trained on

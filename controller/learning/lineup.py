@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from controller.dark import Comparison, Dark
 from controller.events import ModelDecided
+from controller.learning.dark import Comparison, Dark
 from controller.trouble import Troubles
 from ml.breaches.warner import Warner
 from ml.calendars.events import PlannedEvent

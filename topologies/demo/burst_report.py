@@ -8,8 +8,8 @@ from html import escape
 from matplotlib.axes import Axes
 
 from ml.page_plots import svg
-from topologies.bursts import Bursts
-from topologies.plots import panels
+from topologies.demo.bursts import Bursts
+from topologies.demo.plots import panels
 
 WARM, COLD, HELD, BURST = "#2e7d32", "#c2570c", "#1769aa", "#f3ecd9"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from topologies.failure import AFTER_S, BEFORE_S, Failure, failure
+from topologies.demo.failure import AFTER_S, BEFORE_S, Failure, failure
 from topologies.stoppable import run
 from topologies.world import World
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from topologies import burst_report, failure_report, plots, ramp_report, sun_report
-from topologies.record import Acts, Prediction, RunRecord
+from topologies.demo import burst_report, failure_report, plots, ramp_report, sun_report
+from topologies.demo.record import Acts, Prediction, RunRecord
 
 STYLE = """
 :root { color-scheme: light; }

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ml.page_plots import svg
+from topologies.demo.record import Prediction, RunRecord
 from topologies.load.analysis import live, per_second, sampled
-from topologies.record import Prediction, RunRecord
 
 COLOURS = {"r1": "#1769aa", "r2": "#c2570c", "r3": "#2e7d32", "r4": "#6a1b9a"}
 SPARE_COLOURS = ("#00838f", "#ad1457", "#5d4037")

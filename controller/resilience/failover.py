@@ -17,11 +17,11 @@ from functools import partial
 from typing import Any, Protocol
 
 from controller.act.errors import NodeDown
-from controller.desired import Desired
 from controller.model import Kind
 from controller.plan.liveness import Change, Status
-from controller.resync import Resync, SyncError
-from controller.stand_ins import StandIns, listed
+from controller.resilience.desired import Desired
+from controller.resilience.resync import Resync, SyncError
+from controller.resilience.stand_ins import StandIns, listed
 from controller.trouble import Troubles
 
 LOG = logging.getLogger(__name__)

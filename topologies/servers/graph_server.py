@@ -18,12 +18,12 @@ from pathlib import Path
 import neo4j
 from neo4j.exceptions import DriverError, Neo4jError
 
-from topologies.influx import free_port
 from topologies.namespace import dying
+from topologies.servers.influx import free_port
 
 START_S = 120.0
 PASSWORD = "umbra-bench-password"
-JARS = Path(__file__).resolve().parents[1] / ".neo4j"
+JARS = Path(__file__).resolve().parents[2] / ".neo4j"
 REMEDY = "install Debian's openjdk-17-jdk-headless and maven, then: make neo4j (128 MB from Maven Central)"
 LAUNCHER = Path(__file__).with_name("GraphServer.java")
 _OPENS = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent")

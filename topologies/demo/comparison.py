@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from topologies.record import Prediction
+from topologies.demo.record import Prediction
 
 ROWS = (
     ("connections", "connections", 0),

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from topologies.bench.addresses.watch import CLIENT
-from topologies.burst_loop import Controlled, controlled
-from topologies.bursts import POD, Arrival, Bursts, Shape, Start, Stock, arrivals
+from topologies.demo.burst_loop import Controlled, controlled
+from topologies.demo.bursts import POD, Arrival, Bursts, Shape, Start, Stock, arrivals
 from topologies.load.calls import Calls, calls
 from topologies.logged import logged
 from topologies.stoppable import run

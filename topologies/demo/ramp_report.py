@@ -8,7 +8,7 @@ from html import escape
 from matplotlib.axes import Axes
 
 from ml.page_plots import svg
-from topologies.plots import BREACH, panels
+from topologies.demo.plots import BREACH, panels
 from topologies.ramps import CONNECT_TIMEOUT_S, NONE, REACTIVE, UMBRA, RampRun
 
 OWN, SPARE, LATENCY = "#1769aa", "#2e7d32", "#555555"

@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from controller.act.packets import Scan, ScanMode, ScanResult
-from controller.desired import Desired
 from controller.events import Publisher, ReplicasSynced
 from controller.model import Fabric, NodeCounters, RecordEvent, ReplicationCounters
 from controller.plan.repair import Repairs, Totals
+from controller.resilience.desired import Desired
 from controller.trouble import Troubles
 
 LOG = logging.getLogger(__name__)

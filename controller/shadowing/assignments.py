@@ -15,8 +15,6 @@ from typing import Any
 
 from controller.act.probes import ProbeAnswer
 from controller.config import Config
-from controller.latency import Latencies
-from controller.loadtest import LoadTester, ProbingFailed, plain
 from controller.model import Fabric, Stage
 from controller.observe.traffic import TrafficMeter
 from controller.plan.capacity import LoadSettings, Subject, carries_pps, next_test, target_pps
@@ -36,6 +34,8 @@ from controller.plan.shadows_state import (
     to_json,
 )
 from controller.prober import StatefulProber
+from controller.shadowing.latency import Latencies
+from controller.shadowing.loadtest import LoadTester, ProbingFailed, plain
 
 FIRST_TEST_S = 5.0  # after the start
 NEXT_TEST_S = 0.5  # between looks for a shadow that is to be tested

@@ -10,9 +10,9 @@ from typing import Generic, TypeVar
 from rich.console import Console
 from rich.status import Status
 
-from topologies import burst_act, failure_act, ramp_act, ramp_report, sun_act
-from topologies.bursts import Bursts
-from topologies.failure import Failure
+from topologies.demo import burst_act, failure_act, ramp_act, ramp_report, sun_act
+from topologies.demo.bursts import Bursts
+from topologies.demo.failure import Failure
 from topologies.ramps import RampRun
 from topologies.sun import Mode, Sun
 

@@ -1,7 +1,7 @@
 """Learns from the store's own history: looks when a training is due, and has it done in a process.
 
 A fork after gRPC has started hangs, so that the process is spawned. What it trained is first a
-challenger (`controller.lineup`), unless nothing that was trained serves yet.
+challenger (`controller.learning.lineup`), unless nothing that was trained serves yet.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from controller import training_job
 from controller.config import Config
-from controller.lineup import COLD, Lineup
+from controller.learning import training_job
+from controller.learning.lineup import COLD, Lineup
+from controller.learning.training_job import Job, Trained
 from controller.predict import limits
 from controller.recorder import Recorder
-from controller.training_job import Job, Trained
 from ml.forecasting.features import fingerprint
 from ml.life.drift import InputDrift
 from ml.life.schedule import LastTraining, Schedule, due

@@ -9,7 +9,7 @@ import multiprocessing
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
-from controller import training_job
+from controller.learning import training_job
 from controller.trouble import Troubles
 from ml.forecasting.boosting import TrainedModel, train
 from ml.forecasting.features import fingerprint

@@ -16,13 +16,13 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from controller.cycle import Cycle
-from controller.desired import Desired
 from controller.events import Publisher, ShiftDecided
 from controller.model import Decision, Fabric, Kind, Outcome, Stage, TargetRow
 from controller.plan.failover import StandIns as Taken
 from controller.plan.failover import all_stand_ins, moved
 from controller.plan.liveness import Change, Status
 from controller.plan.routes_shares import shares
+from controller.resilience.desired import Desired
 from controller.trouble import Troubles
 
 LOG = logging.getLogger(__name__)

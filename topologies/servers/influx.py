@@ -22,9 +22,7 @@ from topologies.namespace import dying
 START_S = 60.0
 TOKEN = "umbra-bench-token"
 ORG = "umbra"
-OWN = (
-    Path(__file__).resolve().parent.parent / ".influxd" / "influxd"
-)  # where `make influxd` puts it
+OWN = Path(__file__).resolve().parents[2] / ".influxd" / "influxd"  # where `make influxd` puts it
 _PLACES = ("/usr/bin", "/usr/local/bin", "/usr/sbin")
 
 REMEDIES = {

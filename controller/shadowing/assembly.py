@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from controller.act.fabric import FabricDriver
-from controller.assignments import Assignments
 from controller.config import Config
 from controller.cycle import Cycle
 from controller.model import Fabric
 from controller.recorder import Recorder
-from controller.resilience import Resilience
-from controller.surge_path import SurgePath
+from controller.resilience.assembly import Resilience
+from controller.shadowing.assignments import Assignments
+from controller.shadowing.surge_path import SurgePath
 from controller.upkeep import Upkeep
 
 LOG = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from html import escape
 
 from ml.page_plots import svg
-from topologies.failure import AFTER_S, BEFORE_S, Failure
-from topologies.plots import BREACH, panels
+from topologies.demo.failure import AFTER_S, BEFORE_S, Failure
+from topologies.demo.plots import BREACH, panels
 
 BIN_S = 0.1
 GOOD = "#2e7d32"

@@ -8,8 +8,8 @@ from html import escape
 from matplotlib.axes import Axes
 
 from ml.page_plots import svg
+from topologies.demo.plots import panels
 from topologies.load.analysis import percentile
-from topologies.plots import panels
 from topologies.sun import Mode, Sun
 from topologies.sun_load import FALL, RISE, STAY, WAKES
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from controller.act.fabric import FabricDriver
 from controller.config import Config
 from controller.cycle import Cycle
-from controller.desired import Desired
 from controller.events import Publisher
-from controller.failover import Failover
-from controller.health import Health
 from controller.model import Fabric
 from controller.plan.failover_memory import FailoverState
 from controller.recorder import Recorder
-from controller.resync import Resync
-from controller.stand_ins import StandIns
+from controller.resilience.desired import Desired
+from controller.resilience.failover import Failover
+from controller.resilience.health import Health
+from controller.resilience.resync import Resync
+from controller.resilience.stand_ins import StandIns
 from controller.trouble import Troubles
 from controller.upkeep import Upkeep
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from topologies.bursts import Bursts
-from topologies.failure import Failure
+from topologies.demo.bursts import Bursts
+from topologies.demo.failure import Failure
 from topologies.load.analysis import Span, Summary, Traffic, breaches, summarise
 from topologies.ramps import RampRun
 from topologies.sun import Sun

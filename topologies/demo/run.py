@@ -20,9 +20,9 @@ from typing import Any
 
 from rich.console import Console
 
-from topologies.comparison import table
+from topologies.demo.comparison import table
+from topologies.demo.record import Acts, RunRecord, Snapshot, predictions, report
 from topologies.namespace import NamespaceError, isolated
-from topologies.record import Acts, RunRecord, Snapshot, predictions, report
 from topologies.run_directory import RunDirectory
 
 DEFAULT_SECONDS = 75.0
@@ -92,9 +92,9 @@ def _inside(
 ) -> int:
     """The demo inside its namespaces."""
     # What needs Mininet is loaded here: without it `run` still explains what to install.
-    from topologies.acts import BURST, FAILURE, RAMP, SUN
-    from topologies.burst_act import BurstError
-    from topologies.daemon import DaemonError
+    from topologies.demo.acts import BURST, FAILURE, RAMP, SUN
+    from topologies.demo.burst_act import BurstError
+    from topologies.demo.daemon import DaemonError
     from topologies.load.programs import LoadError
     from topologies.net import NetworkError
     from topologies.ramp_fabric import RampError
@@ -153,9 +153,9 @@ def _one(
     """One run on a fresh fabric."""
     from rich.progress import BarColumn, Progress, TextColumn
 
-    from topologies import scenario
-    from topologies.daemon import Daemon
-    from topologies.live import View
+    from topologies.demo import scenario
+    from topologies.demo.daemon import Daemon
+    from topologies.demo.live import View
     from topologies.load.run import LoadRun
     from topologies.net import Network
 
@@ -231,7 +231,7 @@ def _watch(
     network: Any, daemon: Any, load: Any, view: Any, last_end_s: float, seconds: float
 ) -> tuple[Snapshot, ...]:
     """Follow one run until its last connection has ended."""
-    from topologies.live import Picture
+    from topologies.demo.live import Picture
 
     snapshots: list[Snapshot] = []
     decisions: list[dict[str, Any]] = []
@@ -271,7 +271,7 @@ def _publish(
     report_file: Path,
 ) -> None:
     """The table, the HTML report, and the JSON file."""
-    from topologies.report import html
+    from topologies.demo.report import html
 
     records = acts.records
     found = predictions(records["predictive"], records["reactive"])

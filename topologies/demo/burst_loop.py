@@ -28,8 +28,8 @@ from controller.plan.fabric import fabric_plan
 from controller.pool import Pool
 from controller.pool.counts import Counts
 from controller.trouble import Troubles
-from topologies.bursts import POD, Held, Shape, announced
 from topologies.clos import ClosSpec, ServiceSpec, configuration
+from topologies.demo.bursts import POD, Held, Shape, announced
 from topologies.host_agents import start_agents
 from topologies.net import Network
 from topologies.wiring import HostWiring

@@ -10,12 +10,12 @@ from typing import Any
 from controller.config import Config
 from controller.cycle import Cycle
 from controller.events import ModelDecided, Publisher
-from controller.lineup import Lineup
+from controller.learning.lineup import Lineup
+from controller.learning.trainer import Trainer
 from controller.observe import past
 from controller.predict import make_forecaster
 from controller.recorder import Recorder
 from controller.serve.control import ModelRefused
-from controller.trainer import Trainer
 from controller.trouble import Troubles
 from ml.breaches.warner import Warner
 from ml.calendars.events import PlannedEvent

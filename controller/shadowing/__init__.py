@@ -1,0 +1,1 @@
+"""The choice of shadows in the running controller: who is whose, by measured round trips and loads; surges."""

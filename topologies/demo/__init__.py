@@ -1,0 +1,1 @@
+"""The demo: its runs and acts, and the report on them."""
