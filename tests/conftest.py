@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
 from topologies import namespace
 
 
+# How long an example takes says something of the machine and of what else it does, nothing of the code.
+settings.register_profile("untimed", deadline=None)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("untimed")
     # Before any test starts a thread: threads stay in the network in which they were started.
     if os.geteuid() == 0:
         namespace.enter()

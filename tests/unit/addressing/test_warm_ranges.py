@@ -193,6 +193,7 @@ def test_a_higher_confidence_never_needs_less(
     assert upper(counts, expected, high) <= upper(counts, expected, low)
 
 
+@settings(max_examples=25)  # each of some ten thousand windows
 @given(st.lists(st.integers(0, 30), min_size=300, max_size=400), st.sampled_from([0.3, 0.1, 0.03]))
 def test_what_was_seen_often_decides(came: list[int], risk: float) -> None:
     """With many windows of a class, the number that it exceeds is the one that they did exceed."""
