@@ -9,7 +9,6 @@ from hypothesis import settings
 
 from topologies import namespace
 
-
 # How long an example takes says something of the machine and of what else it does, nothing of the code.
 settings.register_profile("untimed", deadline=None)
 

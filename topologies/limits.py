@@ -42,6 +42,7 @@ class Limits:
     def close(self) -> None:
         """Remove the groups, whose processes have ended."""
         try:
-            self._allocator.close()
+            for device in self.places:
+                self._allocator.lift(device)
         finally:
             self._tree.close()

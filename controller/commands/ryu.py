@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -21,6 +22,7 @@ LOG = logging.getLogger("umbra.ryu")
 OWN_APP = "controller.ryu_app"
 OWN_NAME = "umbra"
 OPENFLOW_APP = "ofp_handler"
+WAKE_S = 0.5
 
 
 def ryu(
@@ -93,6 +95,14 @@ def host(config: Path, apps: list[str], openflow_host: str) -> int:
     return 0 if clean else 1
 
 
+def _first(reasons: queue.SimpleQueue[str]) -> str:
+    while (
+        True
+    ):  # a signal that another thread got, as after SIGCONT, is handled when this one wakes
+        with contextlib.suppress(queue.Empty):
+            return reasons.get(timeout=WAKE_S)
+
+
 def _run(manager: Any, reasons: queue.SimpleQueue[str], openflow_host: str) -> bool:
     """Start the loaded applications and wait for a reason to stop; whether all went well."""
     try:
@@ -108,7 +118,7 @@ def _run(manager: Any, reasons: queue.SimpleQueue[str], openflow_host: str) -> b
     if OPENFLOW_APP in manager.applications:
         LOG.warning("an application handles OpenFlow: its port is open on %s", openflow_host)
     LOG.info("applications: %s", ", ".join(manager.applications))
-    LOG.info("%s: stopping; the switches go on forwarding as they are", reasons.get())
+    LOG.info("%s: stopping; the switches go on forwarding as they are", _first(reasons))
     return own.core.failure is None
 
 

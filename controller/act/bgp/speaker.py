@@ -38,6 +38,7 @@ from controller.model.bgp import Advertisement, BgpPeer, BgpPeerState, BgpSettin
 
 LOG = logging.getLogger("umbra.bgp")
 FAREWELL_S = 0.3  # for the last segments to leave
+WAKE_S = 0.5
 
 
 class Speaker:
@@ -247,7 +248,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # no NOTIFICATION: routes stay (RFC 4724, 4)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.over.wait()
+    # A signal that another thread got, as after SIGCONT, is handled when this one wakes.
+    while not server.over.wait(WAKE_S):
+        pass
     path.unlink(missing_ok=True)
     # os-ken's threads are no daemons, and there is nothing left to wait for.
     threading.Event().wait(FAREWELL_S)

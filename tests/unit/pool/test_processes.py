@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import random
+import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -37,6 +41,31 @@ def test_no_address_is_had_by_two_or_lost_while_processes_are_killed_and_stopped
     assert told.lost == []
     assert told.faults == []
     assert told.oldest_leak_s <= 60
+
+
+def test_a_worker_that_was_stopped_ends_when_it_is_told_to_as_it_goes_on(tmp_path: Path) -> None:
+    """The kernel then gives the signal to any of its threads."""
+    path, ledger = tmp_path / "pool.db", tmp_path / "w1.ledger"
+    with Pool(path) as pool:
+        pool.register(POD)
+        assign(pool, "10.0.0.0/25")
+    module = [sys.executable, "-m", "topologies.bench.addresses.worker"]
+    for seed in range(3):
+        process = subprocess.Popen([*module, path, ledger, POD.name, "1.0", "6", "20", str(seed)])
+        try:
+            before = len(ledger.read_bytes()) if ledger.exists() else 0
+            deadline_s = time.monotonic() + PATIENCE_S
+            while not ledger.exists() or len(ledger.read_bytes()) == before:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.01)
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(0.1)
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE_S) == 0
+        finally:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from topologies.bench.addresses.ledger import Account, Held, Ledger
 AGAIN_PCT = 5  # asks a second time although it was answered
 JUMP_EVERY = 5_000  # operations
 PAUSE_S = 0.002
+WAKE_S = 0.1
 
 
 class JumpingClock(SystemClock):
@@ -61,8 +62,11 @@ class Worker:
         ]
         for thread in running:
             thread.start()
+        # The kernel may give a signal to another thread, as it does to a program that was just continued; its handler
+        # then waits until this one wakes.
         for thread in running:
-            thread.join()
+            while thread.is_alive():
+                thread.join(WAKE_S)
         self._ledger.close()
 
     def _watched(self, number: int, tokens: int) -> None:
