@@ -96,9 +96,8 @@ def host(config: Path, apps: list[str], openflow_host: str) -> int:
 
 
 def _first(reasons: queue.SimpleQueue[str]) -> str:
-    while (
-        True
-    ):  # a signal that another thread got, as after SIGCONT, is handled when this one wakes
+    # A signal that another thread got, as after SIGCONT, is handled when this one wakes.
+    while True:
         with contextlib.suppress(queue.Empty):
             return reasons.get(timeout=WAKE_S)
 

@@ -11,9 +11,8 @@ from controller.model.resources import NOTHING, Amounts
 from controller.plan.resources import DeviceDecision
 from controller.resources import told
 
-AGAIN_CYCLES = (
-    120  # after which a decision that stands is told again: its inputs are others by then
-)
+# After which a decision that stands is told again: its inputs are others by then.
+AGAIN_CYCLES = 120
 Line = tuple[str, dict[str, Any]]  # subject and what is said of it
 
 

@@ -46,9 +46,8 @@ class TopK:
                 self.weights[key] = self._least[key] = counts[key]
             else:
                 new.append(key)
-        at_once = max(
-            1, self.most // SKETCH
-        )  # as many as there are places would push out the heaviest, too
+        # As many at once as there are places would push out the heaviest, too.
+        at_once = max(1, self.most // SKETCH)
         for start in range(0, len(new), at_once):
             some = new[start : start + at_once]
             least = heapq.nsmallest(
